@@ -1,0 +1,114 @@
+# Everything here makes its own .venv from a bare Python 3.11 or later; nothing else is needed.
+
+PYTHON ?= python3
+# Two test processes: the suite is written for two cores. `make test WORKERS=0` runs it in one.
+WORKERS ?= 2
+
+ready := .venv/.ready
+bin := .venv/bin
+
+# The uv that uv.lock names, for machines that have none.
+uv_version := $(shell sed -n '/^name = "uv"$$/{n;s/^version = "\(.*\)"$$/\1/p;}' uv.lock)
+uv = $(shell command -v uv || echo $(bin)/uv)
+
+reference := $(wildcard docs/reference/*.md)
+rules := $(wildcard alerts/*.rules.yaml)
+rule_tests := $(wildcard alerts/*.test.yaml)
+
+# A half-made file must not look finished, and `check` runs in the order it is written in.
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+
+.PHONY: help
+help:  ## Say what can be made
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' Makefile
+
+.PHONY: run
+run: $(ready)  ## Trade simulated gold on paper until Ctrl-C, or for RUN_SECONDS
+	$(bin)/nicegold run --config examples/gold.toml $(if $(RUN_SECONDS),--seconds $(RUN_SECONDS))
+
+.PHONY: test
+test: $(ready)  ## Run the tests
+	$(bin)/pytest -q -n $(WORKERS)
+
+.PHONY: check
+check: format lint types imports test reference alerts  ## What CI runs: format, lint, types, imports, tests, docs, alerts
+
+.PHONY: bench
+bench: $(ready)  ## Measure the engine against itself unwatched and a bare loop
+	$(bin)/python tests/bench/run.py
+
+.PHONY: docs
+docs: $(ready)  ## Write the generated reference pages again
+	$(if $(reference),$(bin)/cog -r $(reference),@echo "docs/reference has no pages yet")
+
+.PHONY: fix
+fix: $(ready)  ## Format the code and repair what ruff can
+	$(bin)/ruff check --fix
+	$(bin)/ruff format
+
+.PHONY: lock
+lock: $(ready)  ## Resolve the dependencies again, after pyproject.toml changed
+	$(uv) lock
+	$(MAKE) venv
+
+.PHONY: venv
+venv: $(ready)  ## Make .venv, or bring it up to date
+
+.PHONY: clean
+clean:  ## Remove .venv and what the tools left
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build dist
+
+# The steps of `check`.
+
+.PHONY: format
+format: $(ready)
+	$(bin)/ruff format --check
+
+.PHONY: lint
+lint: $(ready)
+	$(bin)/ruff check
+
+.PHONY: types
+types: $(ready)
+	$(bin)/mypy
+
+.PHONY: imports
+imports: $(ready)
+	$(bin)/lint-imports --no-logo
+
+.PHONY: reference
+reference: $(ready)
+	@# Without -r: with it, cog writes what it should check, and succeeds.
+	$(if $(reference),$(bin)/cog --check --diff --check-fail-msg="run 'make docs'" $(reference),@echo "reference: docs/reference has no pages yet")
+
+.PHONY: alerts
+alerts:
+	@if [ -z "$(rules)" ]; then \
+	    echo "alerts: there are no rules yet"; \
+	elif command -v promtool >/dev/null; then \
+	    promtool check rules $(rules) && promtool test rules $(rule_tests); \
+	elif [ "$$NICEGOLD_REQUIRE_SERVICES" = 1 ]; then \
+	    echo "alerts: promtool is not installed, and NICEGOLD_REQUIRE_SERVICES=1 asks for it" >&2; exit 1; \
+	else \
+	    echo "alerts: skipped, promtool is not installed (on Debian: apt-get install prometheus)"; \
+	fi
+
+# The environment. It is made again only when one of these changes.
+
+.PHONY: .venv
+.venv: $(ready)
+
+$(ready): pyproject.toml uv.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	    echo "nicegold needs Python 3.11 or later, and '$(PYTHON)' is not that; name one that is: make PYTHON=python3.12" >&2; \
+	    exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' || { \
+	    echo "'$(PYTHON)' cannot make a virtual environment (on Debian: apt-get install python3-venv)" >&2; \
+	    exit 1; }
+	@# One left by a Python that is gone, or too old, is made anew.
+	@$(bin)/python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || $(PYTHON) -m venv --clear .venv
+	@command -v uv >/dev/null || $(bin)/python -m pip install --quiet --disable-pip-version-check uv==$(uv_version)
+	env -u VIRTUAL_ENV UV_PROJECT_ENVIRONMENT=.venv UV_PYTHON_DOWNLOADS=never \
+	    $(uv) sync --quiet --frozen --all-extras --python $(bin)/python
+	@touch $@

@@ -1,0 +1,486 @@
+"""The nouns of trading: what is traded, what is seen, what is asked for and what happened.
+
+Frozen values, no I/O, no clock. Times are nanoseconds since 1970 in UTC. Market prices are
+floats: they are estimates and there are many. Money, quantities and the prices of orders and
+fills are Decimal: they are obligations. Quantities are lots. Names are FIX's.
+"""
+
+from __future__ import annotations
+
+from decimal import ROUND_DOWN, ROUND_HALF_EVEN, Decimal
+from enum import Enum
+from typing import Any, TypeAlias
+
+import msgspec
+
+from nicegold.sessions import Sessions
+
+ZERO = Decimal(0)
+_ONE = Decimal(1)
+
+
+class Side(str, Enum):
+    """FIX 54."""
+
+    BUY = "buy"
+    SELL = "sell"
+
+    @property
+    def sign(self) -> int:
+        """+1 for a buy, -1 for a sell."""
+        return 1 if self is Side.BUY else -1
+
+    @property
+    def opposite(self) -> Side:
+        return Side.SELL if self is Side.BUY else Side.BUY
+
+
+class OrderType(str, Enum):
+    """FIX 40."""
+
+    MARKET = "market"
+    LIMIT = "limit"
+    STOP = "stop"
+    STOP_LIMIT = "stop_limit"
+    TRAILING_STOP = "trailing_stop"
+
+
+class TimeInForce(str, Enum):
+    """FIX 59."""
+
+    GTC = "gtc"
+    DAY = "day"
+    IOC = "ioc"
+    FOK = "fok"
+    GTD = "gtd"
+
+
+class OrderStatus(str, Enum):
+    """FIX 39, and `UNKNOWN`: an outcome we must ask the venue about is never a reject."""
+
+    PENDING_NEW = "pending_new"
+    NEW = "new"
+    PARTIALLY_FILLED = "partially_filled"
+    FILLED = "filled"
+    PENDING_CANCEL = "pending_cancel"
+    PENDING_REPLACE = "pending_replace"
+    CANCELED = "canceled"
+    REJECTED = "rejected"
+    EXPIRED = "expired"
+    UNKNOWN = "unknown"
+
+
+class Instrument(msgspec.Struct, frozen=True, kw_only=True):
+    """What can be traded, and the venue's terms for it.
+
+    *lot_size* is units a lot (XAUUSD: 100 oz). *margin_rate* is the part of the value that must
+    be held. *swap_long* and *swap_short* are account currency a lot a night, received if positive.
+    *spread* is in price, used where the data carry none. *currency* is what the price is in.
+    """
+
+    symbol: str
+    tick_size: Decimal
+    lot_size: Decimal = _ONE
+    quantity_step: Decimal = _ONE
+    currency: str = "USD"
+    margin_rate: Decimal = ZERO
+    swap_long: Decimal = ZERO
+    swap_short: Decimal = ZERO
+    spread: Decimal = ZERO
+    sessions: Sessions = Sessions()
+
+    def __post_init__(self) -> None:
+        for name in ("tick_size", "lot_size", "quantity_step"):
+            _positive(f"instrument {self.symbol}", name, getattr(self, name))
+        for name in ("margin_rate", "spread"):
+            _not_negative(f"instrument {self.symbol}", name, getattr(self, name))
+        for name in ("swap_long", "swap_short"):
+            _finite(f"instrument {self.symbol}", name, getattr(self, name))
+
+    def to_price(self, value: float | Decimal) -> Decimal:
+        """*value* at the nearest tick."""
+        exact = value if isinstance(value, Decimal) else Decimal(repr(value))
+        return (exact / self.tick_size).quantize(_ONE, ROUND_HALF_EVEN) * self.tick_size
+
+    def to_quantity(self, value: float | Decimal) -> Decimal:
+        """*value* lots cut to whole steps, so that a computed size is never exceeded."""
+        exact = value if isinstance(value, Decimal) else Decimal(repr(value))
+        return (exact / self.quantity_step).quantize(_ONE, ROUND_DOWN) * self.quantity_step
+
+
+class Event(msgspec.Struct, frozen=True, tag_field="event", tag=True, omit_defaults=True):
+    """Something that is told to everybody, recorded, and folded into the portfolio."""
+
+
+# What is seen.
+
+
+class Bar(Event, frozen=True, gc=False):
+    """Prices between *start* and *time*, known at *time*. Bid prices where there are two sides.
+
+    *spread* is in price; 0 means the data carry none. *volume* is what the source counts.
+    """
+
+    symbol: str
+    start: int
+    time: int
+    open: float
+    high: float
+    low: float
+    close: float
+    volume: float = 0.0
+    spread: float = 0.0
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether these can be prices. Written so that NaN and infinity are not."""
+        return (
+            0.0 < self.low <= self.open <= self.high < _INFINITY
+            and self.low <= self.close <= self.high
+            and 0.0 <= self.spread < _INFINITY
+        )
+
+
+class Quote(Event, frozen=True, gc=False):
+    """The best bid and ask at *time*. A size of 0 means the source gives none (in lots)."""
+
+    symbol: str
+    time: int
+    bid: float
+    ask: float
+    bid_size: float = 0.0
+    ask_size: float = 0.0
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether these can be prices. Written so that NaN and infinity are not."""
+        return 0.0 < self.bid <= self.ask < _INFINITY
+
+
+_INFINITY = float("inf")
+Market: TypeAlias = Bar | Quote
+
+
+# What is asked for.
+
+
+class Order(Event, frozen=True, kw_only=True):
+    """A wish to trade. A strategy fills in what it wants; the engine adds *id*, *strategy*, *time*.
+
+    In a list that a strategy returns, *id*, *parent* and *oco* may be labels that tie the list's
+    orders together. An order with a *parent* sleeps until the parent fills; orders with the same
+    *oco* cancel each other. *reduce_only* never opens or turns a position. *price* is the limit,
+    *stop_price* the trigger, *trail* the distance of a trailing stop, *expires* the end of a GTD.
+    """
+
+    symbol: str
+    side: Side
+    quantity: Decimal
+    order_type: OrderType = OrderType.MARKET
+    price: Decimal | None = None
+    stop_price: Decimal | None = None
+    trail: Decimal | None = None
+    time_in_force: TimeInForce = TimeInForce.GTC
+    expires: int = 0
+    reduce_only: bool = False
+    parent: str = ""
+    oco: str = ""
+    id: str = ""
+    strategy: str = ""
+    time: int = 0
+
+    def __post_init__(self) -> None:
+        what = f"order for {self.symbol}"
+        if type(self.side) is not Side:
+            raise TypeError(f"{what}: side is {self.side!r}; use Side.BUY or Side.SELL")
+        _positive(what, "quantity", self.quantity)
+        wanted = _PRICES_OF[self.order_type]
+        for name in ("price", "stop_price", "trail"):
+            value = getattr(self, name)
+            if (value is not None) != (name in wanted):
+                need = "needs" if name in wanted else "takes no"
+                raise ValueError(f"{what}: a {self.order_type.value} order {need} {name}")
+            if value is not None:
+                _positive(what, name, value)
+        if (self.expires > 0) != (self.time_in_force is TimeInForce.GTD):
+            raise ValueError(f"{what}: expires and time_in_force GTD go together")
+
+    @property
+    def signed_quantity(self) -> Decimal:
+        """Lots, negative for a sell."""
+        return self.quantity if self.side is Side.BUY else -self.quantity
+
+
+_PRICES_OF = {
+    OrderType.MARKET: frozenset[str](),
+    OrderType.LIMIT: frozenset({"price"}),
+    OrderType.STOP: frozenset({"stop_price"}),
+    OrderType.STOP_LIMIT: frozenset({"price", "stop_price"}),
+    OrderType.TRAILING_STOP: frozenset({"trail"}),
+}
+
+
+class Cancel(Event, frozen=True, kw_only=True):
+    """A wish to take an order back."""
+
+    order_id: str
+    strategy: str = ""
+    time: int = 0
+
+
+class Replace(Event, frozen=True, kw_only=True):
+    """A wish to change a working order. None leaves a term as it is; *quantity* is the new total."""
+
+    order_id: str
+    quantity: Decimal | None = None
+    price: Decimal | None = None
+    stop_price: Decimal | None = None
+    strategy: str = ""
+    time: int = 0
+
+    def __post_init__(self) -> None:
+        what = f"replace of {self.order_id}"
+        for name in ("quantity", "price", "stop_price"):
+            value = getattr(self, name)
+            if value is not None:
+                _positive(what, name, value)
+
+    def of(self, order: Order) -> Order:
+        """*order* as it would be with the new terms."""
+        changes: dict[str, Any] = {
+            name: value for name in ("quantity", "price", "stop_price") if (value := getattr(self, name)) is not None
+        }
+        return msgspec.structs.replace(order, **changes)
+
+
+Request: TypeAlias = Order | Cancel | Replace
+
+
+# What happened.
+
+
+class Objection(msgspec.Struct, frozen=True):
+    """Who objected to an order, and why."""
+
+    plugin: str
+    reason: str
+
+
+class Vetoed(Event, frozen=True, kw_only=True):
+    """An order that did not leave, and everybody who objected."""
+
+    order: Order
+    objections: list[Objection]
+    time: int
+
+
+class Placed(Event, frozen=True, kw_only=True):
+    """A broker has sent the order and the venue has not answered yet."""
+
+    order_id: str
+    time: int = 0
+    broker: str = ""
+
+
+class Unknown(Event, frozen=True, kw_only=True):
+    """Nobody can say whether the venue has the request. Only the venue, or a person, ends this."""
+
+    order_id: str
+    reason: str
+    time: int = 0
+
+
+class Accepted(Event, frozen=True, kw_only=True):
+    """The venue has the order (FIX 150=0)."""
+
+    order_id: str
+    time: int
+    venue_order_id: str = ""
+
+
+class Rejected(Event, frozen=True, kw_only=True):
+    """The venue refused the order for good (FIX 150=8)."""
+
+    order_id: str
+    time: int
+    reason: str
+
+
+class Triggered(Event, frozen=True, kw_only=True):
+    """A stop-limit's stop was reached: it is a limit order now (FIX 150=L)."""
+
+    order_id: str
+    time: int
+
+
+class Fill(Event, frozen=True, kw_only=True):
+    """*quantity* lots traded at *price* (FIX 150=F).
+
+    *trade_id* is the venue's and never comes twice. *commission* is account currency, positive
+    when paid. *strategy* is added by the engine.
+    """
+
+    order_id: str
+    trade_id: str
+    time: int
+    symbol: str
+    side: Side
+    quantity: Decimal
+    price: Decimal
+    commission: Decimal = ZERO
+    strategy: str = ""
+
+    def __post_init__(self) -> None:
+        what = f"fill {self.trade_id} of {self.order_id}"
+        if type(self.side) is not Side:
+            raise TypeError(f"{what}: side is {self.side!r}; use Side.BUY or Side.SELL")
+        _positive(what, "quantity", self.quantity)
+        _positive(what, "price", self.price)
+        _finite(what, "commission", self.commission)
+
+    @property
+    def signed_quantity(self) -> Decimal:
+        """Lots, negative for a sell."""
+        return self.quantity if self.side is Side.BUY else -self.quantity
+
+
+class Canceled(Event, frozen=True, kw_only=True):
+    """The venue took the order back (FIX 150=4)."""
+
+    order_id: str
+    time: int
+    reason: str = ""
+
+
+class CancelRejected(Event, frozen=True, kw_only=True):
+    """The venue refused a cancel or a replace (FIX 35=9); the order works on as it was."""
+
+    order_id: str
+    time: int
+    reason: str
+
+
+class Replaced(Event, frozen=True, kw_only=True):
+    """The order works on with these terms (FIX 150=5)."""
+
+    order_id: str
+    time: int
+    quantity: Decimal
+    price: Decimal | None = None
+    stop_price: Decimal | None = None
+
+
+class Expired(Event, frozen=True, kw_only=True):
+    """The order's time in force ended (FIX 150=C)."""
+
+    order_id: str
+    time: int
+
+
+class Swap(Event, frozen=True, kw_only=True):
+    """Overnight financing of a position, account currency, negative when paid."""
+
+    symbol: str
+    time: int
+    amount: Decimal
+
+    def __post_init__(self) -> None:
+        _finite(f"swap of {self.symbol}", "amount", self.amount)
+
+
+Execution: TypeAlias = (
+    Accepted | Rejected | Triggered | Fill | Canceled | CancelRejected | Replaced | Expired | Swap
+)
+
+
+class PluginFailed(Event, frozen=True, kw_only=True):
+    """A plugin raised, exited or answered what its hook does not allow."""
+
+    plugin: str
+    hook: str
+    error: str
+    time: int = 0
+
+
+class Refused(Event, frozen=True, kw_only=True):
+    """A bar or quote of *plugin* that cannot be right: nobody was shown it."""
+
+    plugin: str
+    reason: str
+    time: int = 0
+
+
+class Halted(Event, frozen=True, kw_only=True):
+    """No new risk from now on. *plugin* asked for it."""
+
+    plugin: str
+    reason: str
+    time: int = 0
+
+
+class Source(msgspec.Struct, frozen=True):
+    """Market data that can be read again: where it is and the digest of what is there."""
+
+    location: str
+    digest: str
+
+
+class Started(Event, frozen=True, kw_only=True):
+    """The first event of a run: all that is needed to repeat it, besides the data themselves."""
+
+    version: str
+    seed: int
+    cash: Decimal
+    currency: str
+    instruments: list[Instrument]
+    configuration: str
+    sources: dict[str, Source]
+
+
+class Finished(Event, frozen=True, kw_only=True):
+    """The last event of a run that ended on purpose."""
+
+    reason: str
+    time: int = 0
+
+
+class Account(msgspec.Struct, frozen=True):
+    """What the trading starts with."""
+
+    cash: Decimal
+    currency: str
+
+
+class Health(msgspec.Struct, frozen=True):
+    """How a plugin says it is."""
+
+    ok: bool
+    detail: str = ""
+
+
+class Alert(msgspec.Struct, frozen=True):
+    """What a person should be told. *severity* is info, warning or critical."""
+
+    severity: str
+    title: str
+    text: str
+    time: int
+
+
+def _finite(what: str, name: str, value: object) -> None:
+    if not isinstance(value, Decimal):
+        raise TypeError(f'{what}: {name} is {value!r}; use Decimal("{value}")')
+    if not value.is_finite():
+        raise ValueError(f"{what}: {name} is {value}")
+
+
+def _positive(what: str, name: str, value: object) -> None:
+    _finite(what, name, value)
+    if not value > ZERO:  # type: ignore[operator]  # _finite has seen that it is a Decimal
+        raise ValueError(f"{what}: {name} is {value}; it must be above 0")
+
+
+def _not_negative(what: str, name: str, value: object) -> None:
+    _finite(what, name, value)
+    if not value >= ZERO:  # type: ignore[operator]  # _finite has seen that it is a Decimal
+        raise ValueError(f"{what}: {name} is {value}; it must not be negative")

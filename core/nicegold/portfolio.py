@@ -1,0 +1,317 @@
+"""Positions, working orders and cash, folded from events.
+
+Replay the same events and you get the same portfolio. Cash moves by realized profit, commission
+and swap only; equity adds what the open positions would bring at the last prices.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from types import MappingProxyType
+
+import msgspec
+
+from nicegold.model import (
+    ZERO,
+    Account,
+    Bar,
+    Event,
+    Fill,
+    Halted,
+    Instrument,
+    Order,
+    OrderType,
+    Quote,
+    Side,
+    Swap,
+)
+from nicegold.orders import OrderState, advance
+
+_ONE = Decimal(1)
+_NAN = float("nan")
+
+
+class NoRate(ValueError):
+    """Nothing says what one currency is worth in the account's."""
+
+
+class Position(msgspec.Struct, frozen=True):
+    """A net position: *quantity* lots, negative when short, that cost *cost* (price times lots).
+
+    *realized* is account currency, before commission and swap.
+    """
+
+    symbol: str
+    quantity: Decimal = ZERO
+    cost: Decimal = ZERO
+    realized: Decimal = ZERO
+
+    @property
+    def average_price(self) -> Decimal:
+        """What the open lots cost on average; 0 when flat."""
+        return self.cost / self.quantity if self.quantity else ZERO
+
+    def after(self, quantity: Decimal, price: Decimal, value: Decimal) -> Position:
+        """This position once *quantity* signed lots traded at *price*.
+
+        *value* is what one lot gains when the price rises by one, in account currency.
+        """
+        held = self.quantity
+        if held * quantity >= 0:
+            return Position(self.symbol, held + quantity, self.cost + quantity * price, self.realized)
+        closed = -quantity if abs(quantity) < abs(held) else held
+        # The cost that leaves is also the cost in the profit, so rounding here cannot make money.
+        left = self.cost if closed == held else self.cost * closed / held
+        opened = quantity + closed
+        return Position(
+            self.symbol,
+            held + quantity,
+            self.cost - left + opened * price,
+            self.realized + (closed * price - left) * value,
+        )
+
+
+class Portfolio:
+    """What we hold, what is working and what it is worth. Plugins read it; only the engine folds."""
+
+    def __init__(self, account: Account, instruments: Mapping[str, Instrument]) -> None:
+        self.instruments = instruments
+        self.currency = account.currency
+        self.cash: Decimal = account.cash
+        self.commission: Decimal = ZERO
+        self.swap: Decimal = ZERO
+        #: When the last market event was known, ns UTC.
+        self.time = 0
+        #: Why no new risk is taken; empty while we trade.
+        self.halted = ""
+        self._prices: dict[str, float] = {}
+        self._priced_at: dict[str, int] = {}
+        self._positions: dict[str, Position] = {}
+        self._held: dict[tuple[str, str], Position] = {}
+        self._working: dict[str, OrderState] = {}
+        self._trades: set[tuple[str, str]] = set()
+        # Floats of cash and of the open positions, so that equity costs no Decimal on each bar.
+        self._cash = float(account.cash)
+        self._open: dict[str, tuple[float, float]] = {}
+        self._folds: dict[type[Event], Callable[..., None]] = {
+            Bar: self._mark_bar,
+            Quote: self._mark_quote,
+            Order: self._add_order,
+            Fill: self._add_fill,
+            Swap: self._add_swap,
+            Halted: self._halt,
+        }
+
+    def apply(self, event: Event) -> None:
+        """Fold *event* in."""
+        self._folds.get(type(event), self._advance)(event)
+
+    # What the market says.
+
+    def price(self, symbol: str) -> float:
+        """The last close, or the middle of the last quote; NaN before the first."""
+        return self._prices.get(symbol, _NAN)
+
+    def priced_at(self, symbol: str) -> int:
+        """When that price was known, ns UTC; 0 before the first."""
+        return self._priced_at.get(symbol, 0)
+
+    def rate(self, currency: str) -> Decimal:
+        """Units of account currency for one of *currency*, at the last prices.
+
+        Raises NoRate when neither pair is an instrument with a price.
+        """
+        if currency == self.currency:
+            return _ONE
+        straight = self._prices.get(currency + self.currency)
+        if straight is not None:
+            return Decimal(repr(straight))
+        inverse = self._prices.get(self.currency + currency)
+        if inverse is not None:
+            return _ONE / Decimal(repr(inverse))
+        pairs = f"{currency}{self.currency} or {self.currency}{currency}"
+        raise NoRate(f"no rate from {currency} to {self.currency}: add a feed for the instrument {pairs}")
+
+    def value(self, symbol: str, quantity: Decimal, price: Decimal) -> Decimal:
+        """What *quantity* lots at *price* are worth, in account currency."""
+        return quantity * price * self._value_of_point(symbol)
+
+    # What we hold.
+
+    def position(self, symbol: str, strategy: str | None = None) -> Position:
+        """The account's net position, or the part of it that *strategy*'s orders made."""
+        if strategy is None:
+            return self._positions.get(symbol) or Position(symbol)
+        return self._held.get((strategy, symbol)) or Position(symbol)
+
+    @property
+    def positions(self) -> Mapping[str, Position]:
+        """The account's net positions by symbol, flat ones included."""
+        return MappingProxyType(self._positions)
+
+    # What is working.
+
+    def order(self, order_id: str) -> OrderState | None:
+        """A working order."""
+        return self._working.get(order_id)
+
+    def working(self, symbol: str | None = None, strategy: str | None = None) -> list[OrderState]:
+        """The orders that may still fill, oldest first."""
+        return [
+            state
+            for state in self._working.values()
+            if symbol in (None, state.order.symbol) and strategy in (None, state.order.strategy)
+        ]
+
+    def heading(self, symbol: str, strategy: str) -> Decimal:
+        """Lots that *strategy* will hold once its market orders and its entries have filled.
+
+        Resting exits (a bracket's stop and target) are left out: only one of them will fill, if any.
+        """
+        working = self.working(symbol, strategy)
+        orders = (s.remaining * s.order.side.sign for s in working if not _is_resting_exit(s.order))
+        return self.position(symbol, strategy).quantity + sum(orders, ZERO)
+
+    def exposure_after(self, order: Order) -> Decimal:
+        """Lots we would hold, negative when short, if *order* and all that works on its side filled.
+
+        Orders on the other side are taken to fill never, so this is the worst case. Orders that
+        can only reduce count for nothing. An order of the same id is taken to be replaced by this.
+        """
+        held = self.position(order.symbol).quantity
+        if order.reduce_only:
+            return held
+        side = order.side
+        others = sum(
+            (
+                state.remaining
+                for state in self._working.values()
+                if state.order.side is side
+                and state.order.symbol == order.symbol
+                and state.order.id != order.id
+                and not state.order.reduce_only
+            ),
+            ZERO,
+        )
+        filled = self._working[order.id].filled if order.id in self._working else ZERO
+        return held + (others + max(order.quantity - filled, ZERO)) * side.sign
+
+    def has_fill(self, fill: Fill) -> bool:
+        """Whether this trade is already in the books."""
+        return (fill.order_id, fill.trade_id) in self._trades
+
+    # What it is worth.
+
+    @property
+    def unrealized(self) -> float:
+        """What closing everything at the last prices would bring, in account currency."""
+        return self.equity - self._cash
+
+    @property
+    def equity(self) -> float:
+        """Cash and unrealized profit, in account currency."""
+        if not self._open:
+            return self._cash
+        prices = self._prices
+        worth = self._cash
+        for symbol, (units, cost) in self._open.items():
+            profit = prices[symbol] * units - cost
+            currency = self.instruments[symbol].currency
+            worth += profit if currency == self.currency else profit * float(self.rate(currency))
+        return worth
+
+    @property
+    def is_exposed(self) -> bool:
+        """Whether any position is open."""
+        return bool(self._open)
+
+    @property
+    def margin(self) -> Decimal:
+        """Account currency that the open positions hold back."""
+        return sum((self._margin_of(position) for position in self._positions.values()), ZERO)
+
+    # The fold.
+
+    def _mark_bar(self, bar: Bar) -> None:
+        self._prices[bar.symbol] = bar.close
+        self._priced_at[bar.symbol] = time = bar.time
+        if time > self.time:
+            self.time = time
+
+    def _mark_quote(self, quote: Quote) -> None:
+        self._prices[quote.symbol] = (quote.bid + quote.ask) / 2
+        self._priced_at[quote.symbol] = time = quote.time
+        if time > self.time:
+            self.time = time
+
+    def _add_order(self, order: Order) -> None:
+        self._working[order.id] = OrderState(order)
+
+    def _advance(self, event: Event) -> None:
+        order_id = getattr(event, "order_id", None)
+        if order_id in self._working:
+            state = advance(self._working[order_id], event)
+            if state.is_working:
+                self._working[order_id] = state
+            else:
+                del self._working[order_id]
+
+    def _add_fill(self, fill: Fill) -> None:
+        if self.has_fill(fill):
+            return
+        self._trades.add((fill.order_id, fill.trade_id))
+        self._advance(fill)
+        value = self._value_of_point(fill.symbol)
+        before = self.position(fill.symbol)
+        after = before.after(fill.signed_quantity, fill.price, value)
+        self._positions[fill.symbol] = after
+        mine = (fill.strategy, fill.symbol)
+        self._held[mine] = self.position(fill.symbol, fill.strategy).after(
+            fill.signed_quantity, fill.price, value
+        )
+        self.commission += fill.commission
+        self._pay(after.realized - before.realized - fill.commission)
+        self._reopen(after, fill)
+
+    def _add_swap(self, swap: Swap) -> None:
+        self.swap += swap.amount
+        self._pay(swap.amount)
+
+    def _halt(self, event: Halted) -> None:
+        self.halted = self.halted or event.reason
+
+    def _pay(self, amount: Decimal) -> None:
+        self.cash += amount
+        self._cash = float(self.cash)
+
+    def _reopen(self, position: Position, fill: Fill) -> None:
+        if position.quantity:
+            lot = self.instruments[fill.symbol].lot_size
+            self._open[fill.symbol] = (float(position.quantity * lot), float(position.cost * lot))
+            # A fill can come before the first price, and equity must not wait for it.
+            self._prices.setdefault(fill.symbol, float(fill.price))
+        else:
+            self._open.pop(fill.symbol, None)
+
+    def _value_of_point(self, symbol: str) -> Decimal:
+        instrument = self.instruments[symbol]
+        if instrument.currency == self.currency:
+            return instrument.lot_size
+        return instrument.lot_size * self.rate(instrument.currency)
+
+    def _margin_of(self, position: Position) -> Decimal:
+        if not position.quantity:
+            return ZERO
+        price = Decimal(repr(self._prices[position.symbol]))
+        worth = self.value(position.symbol, abs(position.quantity), price)
+        return worth * self.instruments[position.symbol].margin_rate
+
+
+def _is_resting_exit(order: Order) -> bool:
+    return order.reduce_only and order.order_type is not OrderType.MARKET
+
+
+def opposite_of(position: Position) -> Side:
+    """The side that closes *position*."""
+    return Side.SELL if position.quantity > 0 else Side.BUY

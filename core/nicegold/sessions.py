@@ -1,0 +1,116 @@
+"""When an instrument trades: the week's open and close, and the daily break.
+
+Written as people write it: ``"Sun 18:00 - Fri 17:00 America/New_York, break 17:00 - 18:00"``.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import msgspec
+
+SECOND = 1_000_000_000
+DAY = 86_400 * SECOND
+_WEEK_MINUTES = 7 * 24 * 60
+_DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+#: 1970-01-01 was a Thursday; this many minutes after a Monday 00:00.
+_EPOCH_MINUTE = 3 * 24 * 60
+
+_MOMENT = r"(?P<{0}_day>[A-Za-z]{{3}}) (?P<{0}_hour>\d\d):(?P<{0}_minute>\d\d)"
+_FORM = re.compile(
+    _MOMENT.format("open")
+    + r" ?- ?"
+    + _MOMENT.format("close")
+    + r" (?P<zone>[\w/+-]+)"
+    + r"(?:, ?break (?P<from_hour>\d\d):(?P<from_minute>\d\d) ?- ?(?P<to_hour>\d\d):(?P<to_minute>\d\d))?$"
+)
+
+#: Names for the hours most people mean.
+NAMED = {
+    "always": "",
+    "gold": "Sun 18:00 - Fri 17:00 America/New_York, break 17:00 - 18:00",
+    "fx": "Sun 17:00 - Fri 17:00 America/New_York",
+}
+
+
+@lru_cache(maxsize=4096)
+def _utc_offset_minutes(zone: str, hour: int) -> int:
+    """Minutes that *zone* is ahead of UTC in the *hour* counted from 1970."""
+    moment = datetime.fromtimestamp(hour * 3600, UTC).astimezone(ZoneInfo(zone))
+    return int((moment.utcoffset() or timedelta()).total_seconds() // 60)
+
+
+class Sessions(msgspec.Struct, frozen=True):
+    """The hours in which an instrument trades, in the time zone of its venue.
+
+    Minutes count from Monday 00:00 local time; ``opens == closes`` means always open.
+    """
+
+    zone: str = "UTC"
+    opens: int = 0
+    closes: int = 0
+    break_from: int = 0
+    break_to: int = 0
+
+    @classmethod
+    def parse(cls, text: str) -> Sessions:
+        """Read hours from *text*, a name in `NAMED` or the written form.
+
+        Raises ValueError that says what is wrong and shows the form.
+        """
+        written = NAMED.get(text.lower(), text)
+        if not written:
+            return cls()
+        found = _FORM.match(written)
+        if found is None:
+            raise ValueError(f'sessions "{text}" are not hours; write {", ".join(NAMED)} or "{NAMED["gold"]}"')
+        try:
+            ZoneInfo(found["zone"])
+        except (ZoneInfoNotFoundError, ValueError):
+            raise ValueError(f'sessions "{text}": there is no time zone "{found["zone"]}"') from None
+        return cls(
+            zone=found["zone"],
+            opens=_minute_of_week(found, "open"),
+            closes=_minute_of_week(found, "close"),
+            break_from=int(found["from_hour"] or 0) * 60 + int(found["from_minute"] or 0),
+            break_to=int(found["to_hour"] or 0) * 60 + int(found["to_minute"] or 0),
+        )
+
+    def is_open(self, time: int) -> bool:
+        """Whether the instrument trades at *time* (ns UTC)."""
+        if self.opens == self.closes:
+            return True
+        minute = self._local_minute(time)
+        since_open = (minute - self.opens) % _WEEK_MINUTES
+        if since_open >= (self.closes - self.opens) % _WEEK_MINUTES:
+            return False
+        of_day = minute % (24 * 60)
+        return not self.break_from <= of_day < self.break_to
+
+    def trading_day(self, time: int) -> int:
+        """The day that *time* (ns UTC) belongs to, counted from 1970, changing at the daily close.
+
+        Gold's Sunday evening in New York belongs to Monday.
+        """
+        offset = _utc_offset_minutes(self.zone, time // (3600 * SECOND))
+        minutes = time // (60 * SECOND) + offset
+        return (minutes + self._minutes_from_rollover_to_midnight()) // (24 * 60)
+
+    def _minutes_from_rollover_to_midnight(self) -> int:
+        if self.opens == self.closes:
+            return 0
+        return (24 * 60 - self.closes % (24 * 60)) % (24 * 60)
+
+    def _local_minute(self, time: int) -> int:
+        offset = _utc_offset_minutes(self.zone, time // (3600 * SECOND))
+        return (time // (60 * SECOND) + offset + _EPOCH_MINUTE) % _WEEK_MINUTES
+
+
+def _minute_of_week(found: re.Match[str], moment: str) -> int:
+    day = found[f"{moment}_day"].lower()
+    if day not in _DAYS:
+        raise ValueError(f'"{found[f"{moment}_day"]}" is not a day of the week; write one of Mon to Sun')
+    return _DAYS.index(day) * 24 * 60 + int(found[f"{moment}_hour"]) * 60 + int(found[f"{moment}_minute"])

@@ -1,0 +1,1 @@
+"""What an operator touches: commands, journal, telemetry and the wiring."""

@@ -1,0 +1,185 @@
+"""The one place where things are wired."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from nicegold import Account, Event, Instrument, Portfolio, Source, Started
+from nicegold.engine import Engine
+from nicegold.host import Enabled, Host, PluginRefused
+from nicegold_ops.config import Settings, build
+from nicegold_ops.curve import Curve
+from nicegold_ops.errors import ConfigurationError, DataError, NicegoldError, PluginError
+from nicegold_ops.journal import Journal, Run, open_journal
+from nicegold_ops.pager import Pager
+from nicegold_ops.quarantine import Quarantine
+from nicegold_ops.telemetry import Telemetry
+
+#: Under this name the pager watches; a configured plugin cannot have it.
+PAGER = "pager"
+_LEAVES = frozenset({"paper", "live"})
+
+
+@dataclass(frozen=True)
+class App:
+    """Everything that one run is made of."""
+
+    settings: Settings
+    run: Run
+    folder: Path
+    host: Host
+    engine: Engine
+    portfolio: Portfolio
+    store: sa.Engine
+    journal: Journal
+    telemetry: Telemetry
+    quarantine: Quarantine
+    curve: Curve
+    pager: Pager | None
+    sources: Mapping[str, Source]
+
+    @property
+    def started(self) -> Started:
+        """The first event of this run."""
+        settings = self.settings
+        return Started(
+            version=version("nicegold"),
+            seed=settings.run.seed,
+            cash=settings.run.cash,
+            currency=settings.run.currency,
+            instruments=list(settings.instruments.values()),
+            configuration=settings.text,
+            sources=dict(self.sources),
+        )
+
+    def close(self) -> None:
+        """Write what waits and let go of files and threads."""
+        if self.pager is not None:
+            self.pager.stop()
+        try:
+            self.journal.flush()
+        finally:
+            self.quarantine.close()
+            self.telemetry.close()
+            self.store.dispose()
+
+
+def bootstrap(
+    settings: Settings,
+    run: Run,
+    *,
+    store: sa.Engine | None = None,
+    wall: Callable[[], int] = time.time_ns,
+) -> App:
+    """Build everything that *settings* ask for. Nothing trades yet, nothing is recorded but the run.
+
+    Raises ConfigurationError, PluginError or DataError that says what to mend.
+    """
+    leaves = run.mode in _LEAVES
+    pager = Pager() if leaves else None
+    folder = settings.run.state / "runs" / run.run
+    telemetry = Telemetry(folder, run.run, wall=wall)
+    try:
+        host = Host(telemetry.observe, _plugins(settings, pager))
+        _refuse_unsafe(host, run)
+        telemetry.describe(host.plugins)
+        sources = _sources(host)
+        store = store or open_journal(journal_path(settings), durable=leaves)
+        journal = Journal(
+            store, run, cause=telemetry.cause, durable=leaves, by_reference=_is_readable_again(host, sources)
+        )
+    except PluginRefused as error:
+        telemetry.close()
+        raise PluginError(str(error)) from None
+    except NicegoldError:
+        telemetry.close()
+        raise
+    portfolio = Portfolio(Account(settings.run.cash, settings.run.currency), settings.instruments)
+    telemetry.watch_portfolio(portfolio)
+    engine = Engine(
+        host,
+        _recorded(journal, telemetry),
+        portfolio,
+        cause=telemetry.cause,
+        flatten=settings.run.on_halt == "flatten",
+    )
+    return App(
+        settings=settings,
+        run=run,
+        folder=folder,
+        host=host,
+        engine=engine,
+        portfolio=portfolio,
+        store=store,
+        journal=journal,
+        telemetry=telemetry,
+        quarantine=Quarantine(folder / "quarantine", telemetry.count_defect),
+        curve=Curve(float(settings.run.cash), _day_of(settings.instruments)),
+        pager=pager,
+        sources=sources,
+    )
+
+
+def journal_path(settings: Settings) -> Path:
+    """Where the journal of these settings is."""
+    return settings.run.state / "journal.sqlite"
+
+
+def _plugins(settings: Settings, pager: Pager | None) -> dict[str, object]:
+    plugins: dict[str, object] = dict(build(settings))
+    if pager is not None:
+        if PAGER in plugins:
+            raise ConfigurationError(f"[plugins.{PAGER}]: this name is taken by nicegold's own; choose another")
+        plugins[PAGER] = pager
+    return plugins
+
+
+def _refuse_unsafe(host: Host, run: Run) -> None:
+    needed = {"place_order": "no broker: add a plugin that takes orders, such as paper"}
+    if run.mode == "live":
+        needed["check_order"] = "no risk check: a live configuration needs one, such as max_position"
+    for hook, missing in needed.items():
+        if not host.implements(hook):
+            raise ConfigurationError(f"{run.mode} has {missing}")
+    if not host.implements("stream_market"):
+        raise ConfigurationError(f"{run.mode} has no feed: add one, such as csv or simulated")
+
+
+def _sources(host: Host) -> dict[str, Source]:
+    found = {}
+    for reply in host.call("source")():
+        if reply.error is not None:
+            raise DataError(f"{reply.plugin}: {reply.error}")
+        found[reply.plugin] = reply.value
+    return found
+
+
+def feeds(host: Host) -> list[Enabled]:
+    """The enabled plugins that stream market data."""
+    return [each for each in host.plugins.values() if "stream_market" in each.hooks]
+
+
+def _is_readable_again(host: Host, sources: Mapping[str, Source]) -> bool:
+    return all(feed.name in sources for feed in feeds(host))
+
+
+def _recorded(journal: Journal, telemetry: Telemetry) -> Callable[[Event], None]:
+    """The record port: first where it cannot be lost, then counted."""
+    record, count = journal.record, telemetry.count
+
+    def both(event: Event) -> None:
+        record(event)
+        count(event)
+
+    return both
+
+
+def _day_of(instruments: Mapping[str, Instrument]) -> Callable[[int], int]:
+    """Trading days are those of the first instrument."""
+    return next(iter(instruments.values())).sessions.trading_day

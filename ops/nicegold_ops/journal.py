@@ -1,0 +1,251 @@
+"""The record port: append-only blocks of events, chained by hash, durable before an order leaves.
+
+A row is a block of one to some thousands of events as JSON lines. Market data that can be read
+again are not copied: `MarketRead` says how many events of the feeds came at this point.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+from collections.abc import Callable, Iterator
+from functools import reduce
+from operator import or_
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+
+from nicegold import Bar, Cancel, Event, Fill, Finished, Halted, Order, Quote, Replace, Started, Unknown
+from nicegold_ops.errors import DataError, NicegoldError
+
+_MARKET = frozenset({Bar, Quote})
+#: With these a block is closed and on the disk before anything else happens.
+_AT_ONCE = frozenset({Started, Order, Cancel, Replace, Fill, Unknown, Halted, Finished})
+#: Events in a block before it is written anyway.
+BLOCK_SIZE = 2000
+_GENESIS = bytes(32)
+
+metadata = sa.MetaData()
+runs = sa.Table(
+    "runs",
+    metadata,
+    sa.Column("run", sa.String, primary_key=True),
+    sa.Column("mode", sa.String, nullable=False),
+    sa.Column("started_at", sa.BigInteger, nullable=False),
+)
+blocks = sa.Table(
+    "blocks",
+    metadata,
+    sa.Column("run", sa.String, sa.ForeignKey("runs.run"), primary_key=True),
+    sa.Column("number", sa.Integer, primary_key=True),
+    sa.Column("first_sequence", sa.BigInteger, nullable=False),
+    sa.Column("last_sequence", sa.BigInteger, nullable=False),
+    sa.Column("payload", sa.LargeBinary, nullable=False),
+    sa.Column("digest", sa.LargeBinary, nullable=False),
+)
+
+
+class JournalFailed(NicegoldError):
+    """The journal cannot be written; nothing may leave."""
+
+
+class MarketRead(Event, frozen=True, kw_only=True):
+    """*events* bars and quotes of the run's sources came here, the last of them known at *time*."""
+
+    events: int
+    time: int
+
+
+class Received(Event, frozen=True, kw_only=True):
+    """The next event came from outside (a venue's execution); without it, events follow from inputs."""
+
+
+class Run(msgspec.Struct, frozen=True):
+    """One run in the journal: its id, its mode and when it began (ns UTC)."""
+
+    run: str
+    mode: str
+    started_at: int
+
+
+def _kinds(parent: type[Event]) -> list[type[Event]]:
+    children = parent.__subclasses__()
+    return children + [kind for child in children for kind in _kinds(child)]
+
+
+_encoder = msgspec.json.Encoder()
+_decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(reduce(or_, _kinds(Event)))
+
+
+def open_journal(path: Path | None, *, durable: bool = True) -> sa.Engine:
+    """The journal in the SQLite file *path*, made when missing; in memory for None.
+
+    *durable* is whether a commit waits for the disk. Raises DataError when the file is no journal.
+    """
+    if path is not None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    engine = sa.create_engine(f"sqlite:///{path}" if path else "sqlite://")
+
+    @sa.event.listens_for(engine, "connect")
+    def _prepare(connection: sqlite3.Connection, _: object) -> None:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+
+    try:
+        metadata.create_all(engine)
+    except sa.exc.OperationalError as error:
+        raise JournalFailed(f"{path}: the journal cannot be opened: {error.orig}") from None
+    except sa.exc.DatabaseError as error:
+        raise DataError(
+            f"{path} is not a journal: {error.orig}; move it away, or name another folder in [run] state"
+        ) from None
+    return engine
+
+
+class Journal:
+    """Writes one run. *cause* is the cell in which the engine keeps the sequence of its input."""
+
+    def __init__(
+        self,
+        store: sa.Engine,
+        run: Run,
+        *,
+        cause: list[int],
+        durable: bool,
+        by_reference: bool,
+    ) -> None:
+        self._store = store
+        self._run = run
+        self._cause = cause
+        self._durable = durable
+        self.by_reference = by_reference
+        self._pending: list[Event] = []
+        self._unread = 0
+        self._read_until = 0
+        self._sequence = 0
+        self._first = 1
+        self._number = 0
+        self._digest = _GENESIS
+        with self._transaction() as connection:
+            connection.execute(runs.insert().values(**msgspec.structs.asdict(run)))
+
+    def record(self, event: Event) -> None:
+        """Take *event*; on return it is where the run's kind of work needs it to be.
+
+        Raises JournalFailed when it cannot be written; what was written before stays.
+        """
+        self._sequence += 1
+        kind = type(event)
+        if self.by_reference and kind in _MARKET:
+            self._unread += 1
+            self._read_until = event.time  # type: ignore[attr-defined]  # both market events have it
+            return
+        self._note_market()
+        if kind not in _MARKET and self._cause[0] == self._sequence:
+            self._pending.append(Received())
+        self._pending.append(event)
+        if (self._durable and kind in _AT_ONCE) or len(self._pending) >= BLOCK_SIZE:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what waits as one block."""
+        self._note_market()
+        if not self._pending:
+            return
+        payload = _encoder.encode_lines(self._pending)
+        digest = hashlib.sha256(self._digest + payload).digest()
+        with self._transaction() as connection:
+            connection.execute(
+                blocks.insert().values(
+                    run=self._run.run,
+                    number=self._number,
+                    first_sequence=self._first,
+                    last_sequence=self._sequence,
+                    payload=payload,
+                    digest=digest,
+                )
+            )
+        self._pending = []
+        self._digest = digest
+        self._number += 1
+        self._first = self._sequence + 1
+
+    def _note_market(self) -> None:
+        if self._unread:
+            self._pending.append(MarketRead(events=self._unread, time=self._read_until))
+            self._unread = 0
+
+    def _transaction(self) -> Any:
+        return _Transaction(self._store)
+
+
+class _Transaction:
+    """A transaction whose failure says that the journal failed."""
+
+    def __init__(self, store: sa.Engine) -> None:
+        self._begun = store.begin()
+        self._place = store.url.database
+
+    def __enter__(self) -> sa.Connection:
+        return self._begun.__enter__()
+
+    def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
+        try:
+            self._begun.__exit__(kind, error, trace)
+        except sa.exc.DBAPIError as failure:
+            error = failure
+        if isinstance(error, sa.exc.DBAPIError):
+            raise JournalFailed(
+                f"{self._place}: the journal cannot be written: {error.orig}; trading has stopped, "
+                "what was recorded before is kept"
+            ) from None
+
+
+def all_runs(store: sa.Engine) -> list[Run]:
+    """The runs in the journal, oldest first."""
+    with store.connect() as connection:
+        rows = connection.execute(runs.select().order_by(runs.c.started_at, runs.c.run))
+        return [Run(*row) for row in rows]
+
+
+def find_run(store: sa.Engine, run: str | None) -> Run:
+    """The run of that id, or the last one for None. Raises DataError that names what there is."""
+    known = all_runs(store)
+    if not known:
+        raise DataError(f"{store.url.database} holds no run yet")
+    found = next((each for each in known if each.run == run), None) if run else known[-1]
+    if found is None:
+        last = ", ".join(each.run for each in known[-5:])
+        raise DataError(f'{store.url.database} holds no run "{run}"; the last ones are {last}')
+    return found
+
+
+def read(store: sa.Engine, run: str) -> Iterator[Event]:
+    """The events of *run* in their order. Raises DataError at the first block that is not sound."""
+    digest = _GENESIS
+    for number, block in enumerate(_rows(store, run)):
+        digest = hashlib.sha256(digest + block.payload).digest()
+        if block.number != number or block.digest != digest:
+            raise DataError(
+                f"{store.url.database}: block {number} of run {run} is missing or was changed; "
+                "the events before it are sound"
+            )
+        yield from _decoder.decode_lines(block.payload)
+
+
+def _rows(store: sa.Engine, run: str) -> Iterator[Any]:
+    query = blocks.select().where(blocks.c.run == run).order_by(blocks.c.number)
+    try:
+        with store.connect().execution_options(yield_per=100) as connection:
+            yield from connection.execute(query)
+    except sa.exc.DatabaseError as error:
+        raise DataError(f"{store.url.database} cannot be read: {error.orig}") from None
+
+
+def payloads(store: sa.Engine, run: str) -> bytes:
+    """The bytes of all events of *run*: two runs that did the same have the same."""
+    return b"".join(block.payload for block in _rows(store, run))
+
+

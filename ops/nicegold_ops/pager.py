@@ -1,0 +1,82 @@
+"""Turns what a person should know into alerts, and tells the notifiers off the trading thread."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable
+
+from nicegold import (
+    Alert,
+    Event,
+    Halted,
+    PluginFailed,
+    Rejected,
+    Unknown,
+    Vetoed,
+    hookimpl,
+    plugin,
+)
+from nicegold.host import Replies
+
+#: Alerts that wait for slow notifiers; more are dropped and counted, since trading does not wait.
+_WAITING = 1000
+
+
+@plugin
+class Pager:
+    """Watch the events, queue an alert for each that a person should know."""
+
+    def __post_init__(self) -> None:
+        self._alerts: queue.Queue[Alert | None] = queue.Queue(_WAITING)
+        self._thread: threading.Thread | None = None
+        #: Alerts that found the queue full.
+        self.dropped = 0
+
+    @hookimpl
+    def on_event(self, event: Event) -> None:
+        alert = alert_about(event)
+        if alert is None:
+            return
+        try:
+            self._alerts.put_nowait(alert)
+        except queue.Full:
+            self.dropped += 1
+
+    def start(self, notify: Callable[[Alert], Replies], failed: Callable[[str, str], None]) -> None:
+        """Tell *notify* each alert on a thread of its own, *failed* what went wrong."""
+
+        def work() -> None:
+            while (alert := self._alerts.get()) is not None:
+                for reply in notify(alert):
+                    failed(reply.plugin, reply.reason)
+
+        self._thread = threading.Thread(target=work, name="pager", daemon=True)
+        self._thread.start()
+
+    def stop(self, timeout: float = 5.0) -> None:
+        """Deliver what waits, for at most *timeout* seconds."""
+        if self._thread is not None:
+            self._alerts.put(None)
+            self._thread.join(timeout)
+
+
+def alert_about(event: Event) -> Alert | None:
+    """What a person should be told of *event*, if anything."""
+    match event:
+        case Vetoed():
+            order = event.order
+            why = "; ".join(f"{each.plugin}: {each.reason}" for each in event.objections)
+            what = f"{order.side.value} {order.quantity} {order.symbol} of {order.strategy}"
+            return Alert("warning", "Order vetoed", f"{what}: {why}", event.time)
+        case Rejected():
+            return Alert("warning", "Order rejected", f"{event.order_id}: {event.reason}", event.time)
+        case Unknown():
+            return Alert("critical", "Order in doubt", f"{event.order_id}: {event.reason}", event.time)
+        case Halted():
+            return Alert("critical", "Trading halted", f"{event.plugin}: {event.reason}", event.time)
+        case PluginFailed():
+            text = f"{event.plugin}.{event.hook}: {event.error}"
+            return Alert("critical", "Plugin failed", text, event.time)
+        case _:
+            return None

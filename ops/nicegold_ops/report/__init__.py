@@ -1,0 +1,1 @@
+"""What a run came to: trades, statistics, and the page that shows them."""

@@ -1,0 +1,76 @@
+"""Round trips: each closing fill against the oldest lots that it closes, a strategy at a time."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+
+import msgspec
+
+from nicegold import Fill, Instrument, Side
+
+_ZERO = Decimal(0)
+
+
+class Trade(msgspec.Struct, frozen=True):
+    """A part of a position from its entry to its exit.
+
+    Times are ns UTC, *quantity* lots, *profit* and *costs* (commission of both sides) in the
+    instrument's and the account's currency; *profit* is before costs.
+    """
+
+    strategy: str
+    symbol: str
+    side: Side
+    quantity: Decimal
+    entry_time: int
+    entry_price: Decimal
+    exit_time: int
+    exit_price: Decimal
+    profit: Decimal
+    costs: Decimal
+
+
+class _Lot(msgspec.Struct):
+    fill: Fill
+    left: Decimal
+
+
+def trades_of(fills: Iterable[Fill], instruments: Mapping[str, Instrument]) -> list[Trade]:
+    """The closed round trips of *fills*, in the order of their exits."""
+    open_lots: dict[tuple[str, str], deque[_Lot]] = {}
+    trades: list[Trade] = []
+    for fill in fills:
+        lots = open_lots.setdefault((fill.strategy, fill.symbol), deque())
+        left = fill.quantity
+        while left and lots and lots[0].fill.side is not fill.side:
+            closed = min(left, lots[0].left)
+            trades.append(_trade(lots[0].fill, fill, closed, instruments[fill.symbol].lot_size))
+            left -= closed
+            lots[0].left -= closed
+            if not lots[0].left:
+                lots.popleft()
+        if left:
+            lots.append(_Lot(fill, left))
+    return trades
+
+
+def _trade(entry: Fill, exit: Fill, quantity: Decimal, lot_size: Decimal) -> Trade:  # noqa: A002
+    profit = (exit.price - entry.price) * quantity * lot_size * entry.side.sign
+    return Trade(
+        strategy=exit.strategy,
+        symbol=exit.symbol,
+        side=entry.side,
+        quantity=quantity,
+        entry_time=entry.time,
+        entry_price=entry.price,
+        exit_time=exit.time,
+        exit_price=exit.price,
+        profit=profit,
+        costs=_share(entry, quantity) + _share(exit, quantity),
+    )
+
+
+def _share(fill: Fill, quantity: Decimal) -> Decimal:
+    return fill.commission if quantity == fill.quantity else fill.commission * quantity / fill.quantity

@@ -1,0 +1,312 @@
+"""One run of the engine, from its first event to its last: in a backtest, on paper, or again.
+
+The engine is the same; what differs is who hands it the market. A backtest reads the feeds on its
+own thread, a paper session gets them from threads of theirs, a replay takes them where the
+journal says that they came.
+"""
+
+from __future__ import annotations
+
+import heapq
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from itertools import repeat
+from typing import Any, TypeAlias
+
+import msgspec
+
+from nicegold import Bar, Event, Finished, Market, PluginFailed, Quote, Refused
+from nicegold.host import Reply
+from nicegold_ops.app import App, feeds
+from nicegold_ops.errors import DataError, PluginError
+from nicegold_ops.journal import MarketRead, Received
+
+#: What came, and from which plugin.
+Inbound: TypeAlias = tuple[Event, str]
+#: Told now and then how far the run is: market events, and the time of the last (ns UTC).
+Progress: TypeAlias = Callable[[int, int], None]
+
+_INBOX = 10_000
+_PROGRESS_EVERY = 5_000
+#: A paper session writes what waits when the market is silent for this long.
+_IDLE_SECONDS = 0.25
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """How a run went: market events handled, seconds of real time, and why it ended."""
+
+    events: int
+    seconds: float
+    ended: str
+
+
+class _Failure(Exception):
+    """A feed's thread or iterator has failed; says which and how."""
+
+    def __init__(self, plugin: str, reason: str, hook: str = "stream_market") -> None:
+        super().__init__(f"{plugin} failed while reading: {reason}")
+        self.plugin = plugin
+        self.hook = hook
+        self.reason = reason
+
+
+def nobody(events: int, market_time: int) -> None:
+    """Progress that is not shown."""
+
+
+def backtest(
+    app: App,
+    *,
+    progress: Progress = nobody,
+    stop: threading.Event | None = None,
+    timer: Callable[[], float] = time.perf_counter,
+) -> Outcome:
+    """Run *app* on all that its feeds have, as fast as it goes.
+
+    Raises DataError or PluginError when a plugin does not start or a feed fails on the way; what
+    was handled until then is on the journal.
+    """
+    began = timer()
+    _start(app)
+    events, ended = 0, "the feeds ended"
+    try:
+        for market, feed in market_of(app):
+            _handle(app, market, feed)
+            events += 1
+            if events % _PROGRESS_EVERY == 0:
+                progress(events, market.time)
+                if stop is not None and stop.is_set():
+                    ended = "stopped"
+                    break
+    except _Failure as failure:
+        _end(app, str(failure))
+        raise DataError(str(failure)) from None
+    _end(app, ended)
+    return Outcome(events, timer() - began, ended)
+
+
+def paper(
+    app: App,
+    *,
+    stop: threading.Event,
+    progress: Progress = nobody,
+    timer: Callable[[], float] = time.perf_counter,
+) -> Outcome:
+    """Run *app* on what its feeds and brokers send, until they end or *stop* is set."""
+    began = timer()
+    _start(app)
+    if app.pager is not None:
+        app.pager.start(app.host.call("notify"), app.telemetry.notifier_failed)
+    inbox: queue.Queue[Inbound | _Failure | None] = queue.Queue(_INBOX)
+    app.telemetry.watch_queue("inbox", inbox.qsize)
+    producers = _produce(app, inbox, stop)
+    events, ended = _consume(app, inbox, producers, stop, progress)
+    stop.set()
+    _end(app, ended)
+    return Outcome(events, timer() - began, ended)
+
+
+def replay(app: App, recorded: Iterable[Event], *, progress: Progress = nobody) -> Outcome:
+    """Hand *app* again what a run was handed, in its order; what follows should be the same.
+
+    Raises DataError when the sources do not have what the journal says was read.
+    """
+    began = time.perf_counter()
+    _start(app)
+    market = market_of(app)
+    events, ended, received = 0, "the record ends here", False
+    for event in recorded:
+        match event:
+            case MarketRead():
+                for _ in range(event.events):
+                    _handle_next(app, market)
+                events += event.events
+                progress(events, event.time)
+            case Bar() | Quote():
+                _handle(app, event, "")
+                events += 1
+            case Refused() if app.journal.by_reference:
+                _handle_next(app, market)
+            case Finished():
+                ended = event.reason
+            case _ if received:
+                app.engine.handle(event)
+        received = isinstance(event, Received)
+    _end(app, ended)
+    return Outcome(events, time.perf_counter() - began, ended)
+
+
+def _handle_next(app: App, market: Iterator[tuple[Market, str]]) -> None:
+    again = next(market, None)
+    if again is None:
+        raise DataError("the sources end before the record does; they have changed since")
+    _handle(app, *again)
+
+
+def market_of(app: App) -> Iterator[tuple[Market, str]]:
+    """What the feeds yield, merged by time, with the feed's name. Raises _Failure."""
+    streams = [_named(app, name, stream) for name, stream in _streams(app)]
+    if len(streams) == 1:
+        return streams[0]
+    return heapq.merge(*streams, key=_time_of)
+
+
+# How a run begins and ends.
+
+
+def _start(app: App) -> None:
+    failures = app.engine.start(app.started)
+    if failures:
+        _close_unstarted(app)
+        raise _refusal(app, failures[0])
+
+
+def _close_unstarted(app: App) -> None:
+    app.engine.finish("a plugin did not start")
+    app.journal.flush()
+
+
+def _refusal(app: App, failure: Reply) -> DataError | PluginError:
+    """What a failed startup means: a feed's is about its data, any other's about the plugin."""
+    detail = str(failure.error)
+    text = detail if detail.startswith(failure.plugin) else f"{failure.plugin}: {detail}"
+    if app.host.plugins[failure.plugin].kind == "feed" and isinstance(failure.error, OSError | ValueError):
+        return DataError(text)
+    return PluginError(f"{failure.plugin} did not start: {failure.reason}")
+
+
+def _handle(app: App, market: Market, feed: str) -> None:
+    app.engine.handle(market, feed)
+    portfolio = app.portfolio
+    app.curve.sample(portfolio.time, portfolio.equity, portfolio.is_exposed)
+
+
+def _end(app: App, reason: str) -> None:
+    app.engine.finish(reason)
+    app.journal.flush()
+    app.curve.settle()
+
+
+# The feeds.
+
+
+def _streams(app: App) -> Iterator[tuple[str, Iterator[Market]]]:
+    for feed, call in app.host.each("stream_market").items():
+        for reply in call(app.settings.instruments, app.quarantine.of(feed)):
+            if reply.error is not None:
+                raise _Failure(feed, reply.reason)
+            yield feed, reply.value
+
+
+def _named(app: App, feed: str, stream: Iterator[Market]) -> Iterator[tuple[Market, str]]:
+    """Each event of *stream* with the name of its feed, counted; a failure becomes a _Failure."""
+    count = app.telemetry.feed_counter(feed)
+    try:
+        for market in stream:
+            count(market)
+            yield market, feed
+    except GeneratorExit:
+        raise
+    except BaseException as error:  # a feed that exits has failed too
+        raise _Failure(feed, f"{type(error).__name__}: {error}") from error
+
+
+def _time_of(inbound: tuple[Market, str]) -> int:
+    return inbound[0].time
+
+
+# Threads, in a paper session.
+
+
+def _produce(app: App, inbox: queue.Queue[Any], stop: threading.Event) -> int:
+    """Start a thread for the feeds that can be merged, one for each other stream; answers how many."""
+    again: list[tuple[str, Iterator[Inbound]]] = []
+    alive: list[tuple[str, Iterator[Inbound]]] = []
+    for feed, stream in _streams(app):
+        named = _named(app, feed, stream)
+        (again if feed in app.sources else alive).append((feed, named))
+    works: list[tuple[str, Iterator[Inbound]]] = list(alive)
+    if again:
+        merged = heapq.merge(*(named for _, named in again), key=_time_of)
+        works.append(("feeds", _paced(app, merged, stop)))
+    works += _executions(app)
+    for plugin, work in works:
+        threading.Thread(target=_put_all, args=(plugin, work, inbox, stop), daemon=True).start()
+    return len(works)
+
+
+def _executions(app: App) -> Iterator[tuple[str, Iterator[Inbound]]]:
+    for reply in app.host.call("stream_executions")():
+        if reply.error is not None:
+            raise PluginError(f"{reply.plugin}.stream_executions {reply.reason}")
+        yield reply.plugin, zip(reply.value, repeat(reply.plugin))
+
+
+def _paced(app: App, market: Iterator[Inbound], stop: threading.Event) -> Iterator[Inbound]:
+    """*market* at the configured number of events a second; as fast as it comes for 0."""
+    pace = float(app.settings.run.pace)
+    for inbound in market:
+        yield inbound
+        if pace and stop.wait(1.0 / pace):
+            return
+
+
+def _put_all(
+    plugin: str, work: Iterator[Inbound], inbox: queue.Queue[Any], stop: threading.Event
+) -> None:
+    last: _Failure | None = None
+    try:
+        for inbound in work:
+            if not _put(inbox, inbound, stop):
+                return
+    except _Failure as failure:
+        last = failure
+    except BaseException as error:  # a broker's stream that raises or exits
+        last = _Failure(plugin, f"{type(error).__name__}: {error}", "stream_executions")
+    _put(inbox, last, stop)
+
+
+def _put(inbox: queue.Queue[Any], item: Inbound | _Failure | None, stop: threading.Event) -> bool:
+    """Wait for room, unless the session stops."""
+    while not stop.is_set():
+        try:
+            inbox.put(item, timeout=_IDLE_SECONDS)
+        except queue.Full:
+            continue
+        return True
+    return False
+
+
+def _consume(
+    app: App, inbox: queue.Queue[Any], producers: int, stop: threading.Event, progress: Progress
+) -> tuple[int, str]:
+    events = 0
+    while producers and not stop.is_set():
+        try:
+            item = inbox.get(timeout=_IDLE_SECONDS)
+        except queue.Empty:
+            app.journal.flush()
+            continue
+        match item:
+            case None:
+                producers -= 1
+            case _Failure():
+                producers -= 1
+                _report(app, item)
+            case (Bar() | Quote()) as market, feed:
+                _handle(app, market, feed)
+                events += 1
+                progress(events, market.time)
+            case execution, broker:
+                app.engine.handle(execution, broker)
+    return events, "stopped" if stop.is_set() else "the feeds ended"
+
+
+def _report(app: App, failure: _Failure) -> None:
+    app.engine.handle(
+        PluginFailed(
+            plugin=failure.plugin, hook=failure.hook, error=failure.reason, time=app.portfolio.time
+        )
+    )

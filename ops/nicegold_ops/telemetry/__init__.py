@@ -1,0 +1,1 @@
+"""The observe port: every call of every plugin, seen."""

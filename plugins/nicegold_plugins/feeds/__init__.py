@@ -1,0 +1,1 @@
+"""Feeds: where bars and quotes come from."""

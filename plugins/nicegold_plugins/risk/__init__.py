@@ -1,0 +1,1 @@
+"""Risk checks: who may object to an order, and why."""

@@ -1,0 +1,1 @@
+"""Strategies: what to buy and sell, and when."""
