@@ -1,6 +1,7 @@
 """What a plugin author imports. `__all__` is the public surface."""
 
-from nicegold.matching import AT_OPEN, Match, Touch, match, touch
+from nicegold.clock import Clock, show_time
+from nicegold.matching import Book, Match, Meeting, Resting, Touch, match, touch
 from nicegold.model import (
     Accepted,
     Account,
@@ -43,20 +44,42 @@ from nicegold.ordering import bracket, reach
 from nicegold.orders import OrderState
 from nicegold.plugin import hookimpl, plugin
 from nicegold.portfolio import NoRate, Portfolio, Position
-from nicegold.quality import Defect, Reject
+from nicegold.quality import (
+    Defect,
+    Reject,
+    UnusableData,
+    refuse_other_timeframe,
+    refuse_unreadable,
+    sound_bars,
+    sound_quotes,
+)
 from nicegold.sessions import DAY, SECOND, Sessions
+from nicegold.tables import (
+    TextSettings,
+    TextTable,
+    about_file,
+    find_columns,
+    find_file,
+    read_table,
+    refuse_missing,
+    refuse_unknown,
+    show_line,
+    source_of,
+)
+from nicegold.timeframe import bar_lengths, name_timeframe, parse_timeframe
 
 __all__ = [
-    "AT_OPEN",
     "DAY",
     "SECOND",
     "Accepted",
     "Account",
     "Alert",
     "Bar",
+    "Book",
     "Cancel",
     "CancelRejected",
     "Canceled",
+    "Clock",
     "Defect",
     "Event",
     "Execution",
@@ -68,6 +91,7 @@ __all__ = [
     "Instrument",
     "Market",
     "Match",
+    "Meeting",
     "NoRate",
     "Objection",
     "Order",
@@ -85,20 +109,40 @@ __all__ = [
     "Replace",
     "Replaced",
     "Request",
+    "Resting",
     "Sessions",
     "Side",
     "Source",
     "Started",
     "Swap",
+    "TextSettings",
+    "TextTable",
     "TimeInForce",
     "Touch",
     "Triggered",
     "Unknown",
+    "UnusableData",
     "Vetoed",
+    "about_file",
+    "bar_lengths",
     "bracket",
+    "find_columns",
+    "find_file",
     "hookimpl",
     "match",
+    "name_timeframe",
+    "parse_timeframe",
     "plugin",
     "reach",
+    "read_table",
+    "refuse_missing",
+    "refuse_other_timeframe",
+    "refuse_unknown",
+    "refuse_unreadable",
+    "show_line",
+    "show_time",
+    "sound_bars",
+    "sound_quotes",
+    "source_of",
     "touch",
 ]

@@ -13,8 +13,9 @@ from typing import Any, TypeAlias, cast, get_args
 
 from msgspec.structs import replace
 
-from nicegold.host import Host, Replies, Reply
+from nicegold.host import ENGINE, Host, Replies, Reply, shown
 from nicegold.model import (
+    ZERO,
     Account,
     Bar,
     Cancel,
@@ -37,15 +38,13 @@ from nicegold.model import (
     Started,
     Unknown,
     Vetoed,
+    misfit,
 )
-from nicegold.portfolio import Portfolio, opposite_of
+from nicegold.portfolio import NoRate, Portfolio, opposite_of
 
 #: Writes an event where it cannot be lost. If it raises, we stop: an order that is not on record
 #: must not be sent.
 Record: TypeAlias = Callable[[Event], None]
-
-#: Under this name the engine itself objects, cancels and flattens.
-ENGINE = "engine"
 
 
 class Engine:
@@ -71,6 +70,7 @@ class Engine:
         self._cause = [0] if cause is None else cause
         self._flatten = flatten
         self._numbers: dict[str, int] = {}
+        self._feeds = frozenset(host.each("stream_market"))
         self._startup, self._shutdown = host.call("startup"), host.call("shutdown")
         self._on_bar, self._on_quote, self._on_fill = map(host.call, ("on_bar", "on_quote", "on_fill"))
         self._match_orders, self._derive_market = map(host.call, ("match_orders", "derive_market"))
@@ -91,16 +91,17 @@ class Engine:
 
     def start(self, started: Started) -> Replies:
         """Record what the run starts with and open the plugins; answers the failures."""
-        self._tell(started)
+        self._note(started)
         account = Account(started.cash, started.currency)
         failures = self._startup(self.portfolio.instruments, account, started.seed)
-        self._tell_failures(failures)
+        # Not before: a watcher looks at nothing until it is open.
+        self._tell_failures([*self._on_event(started), *failures])
         return failures
 
     def handle(self, event: Event, origin: str = "") -> None:
         """Take one input, from the plugin *origin*, to its end."""
         self._cause[0] = self.sequence + 1
-        self._handlers[type(event)](event, origin)
+        self._handlers.get(type(event), self._handle_nonsense)(event, origin)
 
     def halt(self, plugin: str, reason: str) -> None:
         """Take no new risk from now on; *plugin* says why. Working orders that add risk are cancelled."""
@@ -110,13 +111,16 @@ class Engine:
         for state in self.portfolio.working():
             if not state.order.reduce_only:
                 self._cancel(Cancel(order_id=state.order.id, strategy=ENGINE))
-        if self._flatten:
-            self._close_positions()
+        self._close_positions()
 
     def finish(self, reason: str) -> None:
         """Close the plugins and record that the run ended on purpose."""
-        self._tell_failures(self._shutdown())
-        self._tell(Finished(reason=reason, time=self.portfolio.time))
+        finished = Finished(reason=reason, time=self.portfolio.time)
+        # Watchers hear of it while they are open; on the journal it is the last.
+        self._tell_failures(self._on_event(finished))
+        for reply in self._shutdown():
+            self._note(self._failure(reply.plugin, reply.hook, reply.reason))
+        self._note(finished)
 
     # The market.
 
@@ -128,6 +132,9 @@ class Engine:
         replies = self._on_bar(bar, self.portfolio)
         if replies:
             self._take_requests(replies)
+        derived = self._derive_market(bar)
+        if derived:
+            self._take_derived(derived)
 
     def _handle_quote(self, quote: Quote, origin: str) -> None:
         if self._refuses(quote, origin):
@@ -137,9 +144,12 @@ class Engine:
         replies = self._on_quote(quote, self.portfolio)
         if replies:
             self._take_requests(replies)
+        derived = self._derive_market(quote)
+        if derived:
+            self._take_derived(derived)
 
     def _meet_orders(self, market: Market) -> None:
-        """Let simulated venues match, risk look at the new mark, and coarser bars reach strategies."""
+        """Let simulated venues match, and risk look at the new mark."""
         for reply in self._match_orders(market):
             for execution in self._answers(reply):
                 self._execute(execution, reply.plugin)
@@ -147,31 +157,63 @@ class Engine:
                 # Fills may be missing now, and nobody else knows them.
                 self.halt(reply.plugin, reply.reason)
         self._supervise()
-        for reply in self._derive_market(market):
+
+    def _take_derived(self, replies: Replies) -> None:
+        """Let the coarser bars that were completed reach strategies."""
+        for reply in replies:
             for bar in self._answers(reply):
-                self._take_requests(self._on_bar(bar, self.portfolio))
+                wrong = self._defect(bar)
+                if wrong:
+                    self._tell_failure(reply.plugin, reply.hook, wrong)
+                else:
+                    self._take_requests(self._on_bar(bar, self.portfolio))
 
     def _refuses(self, market: Market, origin: str) -> bool:
         """Whether *market* cannot be right, whatever the feed made of it."""
-        portfolio = self.portfolio
-        if market.is_sound and market.time >= portfolio.priced_at(market.symbol):
-            if market.symbol in portfolio.instruments:
+        reason = self._defect(market)
+        if not reason:
+            if market.time >= self.portfolio.priced_at(market.symbol):
                 return False
-            reason = f"{market.symbol} is not an instrument of this run"
-        elif market.is_sound:
             reason = f"time runs backwards: {market}"
-        else:
-            reason = f"these cannot be prices: {market}"
-        self._tell(Refused(plugin=origin or "feed", reason=reason, time=portfolio.time))
+        self._refuse_market(origin, reason)
         return True
+
+    def _refuse_market(self, origin: str, reason: str) -> None:
+        self._tell(Refused(plugin=origin or "feed", reason=reason, time=self.portfolio.time))
+
+    def _defect(self, market: Market) -> str:
+        """Why no plugin should see *market*; empty when there is no reason."""
+        try:
+            if not market.is_sound or type(market.symbol) is not str:
+                return f"these cannot be prices: {shown(market)}"
+        except Exception:  # of a field that is no number
+            return f"these cannot be prices: {shown(market)}"
+        if market.symbol not in self.portfolio.instruments:
+            return f"{shown(market.symbol)} is not an instrument of this run"
+        return ""
 
     # What the venue says.
 
     def _handle_execution(self, execution: Execution, origin: str) -> None:
-        self._execute(execution, origin or "broker")
+        wrong = misfit(execution)
+        if wrong:
+            self._distrust(origin or "broker", f"yielded {type(execution).__name__} whose {wrong}")
+        else:
+            self._execute(execution, origin or "broker")
+
+    def _handle_nonsense(self, event: object, origin: str) -> None:
+        """A plugin yielded what is no input at all; from a broker it may have been a fill."""
+        if origin in self._feeds:
+            self._refuse_market(origin, f"yielded {shown(event)}, not Bar or Quote")
+        else:
+            self._distrust(origin or "broker", f"yielded {shown(event)}, not an execution")
+
+    def _distrust(self, plugin: str, error: str) -> None:
+        """What we hold may not be what the books say any more."""
+        self._handle_failure(self._failure(plugin, "stream_executions", error), plugin)
 
     def _handle_failure(self, failure: PluginFailed, origin: str) -> None:
-        """A stream has died on a thread of its own: we would trade on silence."""
+        """A stream has died on a thread of its own, or cannot be believed: we would trade on silence."""
         self._tell(failure)
         self.halt(failure.plugin, f"{failure.plugin}.{failure.hook} failed: {failure.error}")
 
@@ -186,17 +228,35 @@ class Engine:
                 self._tell(execution)
 
     def _fill(self, fill: Fill, plugin: str) -> None:
-        if fill.symbol not in self.portfolio.instruments:
-            self._tell_failure(plugin, "stream_executions", f"a fill of an unknown instrument: {fill}")
-            self.halt(plugin, f"{plugin} reports a fill of {fill.symbol}, which is no instrument of this run")
+        wrong = self._unbookable(fill)
+        if wrong:
+            self._distrust(plugin, f"reports a fill that cannot be booked: {wrong}")
             return
         known = self.portfolio.has_fill(fill)
         state = self.portfolio.order(fill.order_id)
-        mine = fill if state is None else replace(fill, strategy=state.order.strategy)
+        mine = replace(fill, strategy=self.portfolio.strategy_of(fill.order_id))
         self._tell(mine)
+        if state is not None and (fill.symbol, fill.side) != (state.order.symbol, state.order.side):
+            self.halt(plugin, f"{plugin} reports a fill that is not what {fill.order_id} asked for")
         if not known:
             self._supervise()
+            # After a halt too: an entry can fill while its cancel is on the way.
+            self._close_positions()
             self._take_requests(self._on_fill(mine, self.portfolio))
+
+    def _unbookable(self, fill: Fill) -> str:
+        """Why the portfolio has no place for *fill*; empty when it has."""
+        instrument = self.portfolio.instruments.get(fill.symbol)
+        if instrument is None:
+            return f"{fill.symbol} is not an instrument of this run"
+        return self._missing_rate(instrument)
+
+    def _missing_rate(self, instrument: Instrument) -> str:
+        try:
+            self.portfolio.rate(instrument.currency)
+        except NoRate as error:
+            return str(error)
+        return ""
 
     def _supervise(self) -> None:
         for reply in self._check_portfolio(self.portfolio):
@@ -211,7 +271,7 @@ class Engine:
                 self._take(reply.plugin, requests)
 
     def _take(self, strategy: str, requests: Iterable[Request]) -> None:
-        labels: dict[str, str] = {}
+        labels: dict[tuple[str, ...], str] = {}
         for request in requests:
             match request:
                 case Order():
@@ -219,20 +279,17 @@ class Engine:
                 case Cancel() | Replace():
                     self._change(replace(request, strategy=strategy, time=self.portfolio.time))
 
-    def _stamp(self, strategy: str, order: Order, labels: dict[str, str]) -> Order:
+    def _stamp(self, strategy: str, order: Order, labels: dict[tuple[str, ...], str]) -> Order:
         """*order* with its id, and with the labels of its list made ids."""
         number = self._numbers[strategy] = self._numbers.get(strategy, 0) + 1
         order_id = f"{strategy}-{number}"
         if order.id:
-            labels[order.id] = order_id
-        group = labels.setdefault(f"oco {order.oco}", f"{order_id}.{order.oco}") if order.oco else ""
+            labels[(order.id,)] = order_id
+        parent = labels.get((order.parent,), order.parent)
+        # By parent, as two brackets in one list use the same labels.
+        group = labels.setdefault((parent, order.oco), f"{order_id}.{order.oco}") if order.oco else ""
         return replace(
-            order,
-            id=order_id,
-            strategy=strategy,
-            time=self.portfolio.time,
-            parent=labels.get(order.parent, order.parent),
-            oco=group,
+            order, id=order_id, strategy=strategy, time=self.portfolio.time, parent=parent, oco=group
         )
 
     def _place(self, order: Order) -> None:
@@ -247,11 +304,10 @@ class Engine:
             self._tell(Rejected(order_id=order.id, time=order.time, reason="no broker takes it"))
             return
         reply = replies[0]
-        answer = reply.value
-        if answer is None or answer.order_id != order.id:
+        if _is_doubtful(order.id, reply):
             self._doubt(order.id, reply)
-            return
-        self._tell(answer)
+        else:
+            self._tell(reply.value)
 
     def _object(self, order: Order) -> bool:
         """Whether anybody objects; then the order is vetoed."""
@@ -271,9 +327,12 @@ class Engine:
             yield f"{order.symbol} is not an instrument of this run"
         else:
             yield from _off_grid(order, instrument)
+            yield from filter(None, [self._missing_rate(instrument)])
         if portfolio.halted and not order.reduce_only:
             yield f"halted: {portfolio.halted}"
-        if order.parent and portfolio.order(order.parent) is None:
+        # An exit that is changed may have outlived its parent.
+        is_new = portfolio.order(order.id) is None
+        if is_new and order.parent and portfolio.order(order.parent) is None:
             yield f"its parent {order.parent} is not working"
 
     # What strategies want changed.
@@ -286,11 +345,14 @@ class Engine:
             self._refuse(request, f"the order belongs to {state.order.strategy}")
         elif isinstance(request, Cancel):
             self._cancel(request)
+        elif not state.is_resting:
+            self._refuse(request, f"too early: the order is {state.status.value}")
         else:
             self._replace(request, state.order)
 
-    def _refuse(self, request: Cancel | Replace, reason: str) -> None:
-        self._tell(CancelRejected(order_id=request.order_id, time=self.portfolio.time, reason=reason))
+    def _refuse(self, request: Cancel | Replace, reason: str, sent: bool = False) -> None:
+        time = self.portfolio.time
+        self._tell(CancelRejected(order_id=request.order_id, time=time, reason=reason, sent=sent))
 
     def _cancel(self, cancel: Cancel) -> None:
         state = self.portfolio.order(cancel.order_id)
@@ -313,20 +375,21 @@ class Engine:
 
     def _ask(self, request: Cancel | Replace, replies: Replies) -> None:
         if not replies:
-            self._refuse(request, "no broker takes it")
-        elif replies[0].error is not None:
+            self._refuse(request, "no broker takes it", sent=True)
+        elif _is_doubtful(request.order_id, replies[0]):
             self._doubt(request.order_id, replies[0])
 
     def _close_positions(self) -> None:
-        """Ask the brokers, past the checks: only reductions leave from here, and only on a halt."""
-        for symbol, position in self.portfolio.positions.items():
-            if position.quantity:
-                order = Order(
-                    symbol=symbol,
-                    side=opposite_of(position),
-                    quantity=abs(position.quantity),
-                    reduce_only=True,
-                )
+        """Ask the brokers, past the checks: only reductions leave from here, and only once halted."""
+        if not (self._flatten and self.portfolio.halted):
+            return
+        for symbol, position in list(self.portfolio.positions.items()):
+            side = opposite_of(position)
+            mine = self.portfolio.working(symbol, ENGINE)
+            closing = sum((state.remaining for state in mine if state.order.side is side), ZERO)
+            missing = abs(position.quantity) - closing
+            if missing > 0:
+                order = Order(symbol=symbol, side=side, quantity=missing, reduce_only=True)
                 stamped = self._stamp(ENGINE, order, {})
                 self._tell(stamped)
                 self._send(stamped)
@@ -342,6 +405,12 @@ class Engine:
         if failures and not isinstance(event, PluginFailed):
             self._tell_failures(failures)
 
+    def _note(self, event: Event) -> None:
+        """Record and fold *event* while the watchers are closed."""
+        self.sequence += 1
+        self._record(event)
+        self.portfolio.apply(event)
+
     def _answers(self, reply: Reply) -> Iterable[Any]:
         """The list that *reply* holds; a failure is told and holds nothing."""
         if reply.error is None:
@@ -354,12 +423,20 @@ class Engine:
             self._tell_failure(reply.plugin, reply.hook, reply.reason)
 
     def _tell_failure(self, plugin: str, hook: str, error: str) -> None:
-        self._tell(PluginFailed(plugin=plugin, hook=hook, error=error, time=self.portfolio.time))
+        self._tell(self._failure(plugin, hook, error))
+
+    def _failure(self, plugin: str, hook: str, error: str) -> PluginFailed:
+        return PluginFailed(plugin=plugin, hook=hook, error=error, time=self.portfolio.time)
 
     def _doubt(self, order_id: str, reply: Reply) -> None:
         """The broker failed in the middle: the venue may have the request, so nobody else is asked."""
-        reason = f"{reply.plugin} {reply.reason}" if reply.error else f"{reply.plugin} answered {reply.value}"
-        self._tell(Unknown(order_id=order_id, reason=reason, time=self.portfolio.time))
+        said = f"answered {shown(reply.value)}" if reply.error is None else reply.reason
+        self._tell(Unknown(order_id=order_id, reason=f"{reply.plugin} {said}", time=self.portfolio.time))
+
+
+def _is_doubtful(order_id: str, reply: Reply) -> bool:
+    """Whether a broker's *reply* leaves open what became of the request."""
+    return reply.error is not None or reply.value.order_id != order_id
 
 
 def _off_grid(order: Order, instrument: Instrument) -> Iterable[str]:

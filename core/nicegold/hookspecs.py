@@ -53,7 +53,7 @@ def shutdown() -> None:
 
 @hookspec
 def health() -> Health | None:
-    """Say how you are; the console and /healthz ask."""
+    """Say how you are; /healthz asks."""
 
 
 # Feeds.

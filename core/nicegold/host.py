@@ -8,7 +8,7 @@ cheaper, with every implementation watched and guarded.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, TypeAlias, get_args, get_origin, get_type_hints
@@ -17,6 +17,7 @@ import msgspec
 import pluggy
 
 from nicegold import hookspecs
+from nicegold.model import misfit
 from nicegold.plugin import PROJECT
 
 Call: TypeAlias = Callable[..., Any]
@@ -24,6 +25,9 @@ Call: TypeAlias = Callable[..., Any]
 #: Asked once for each implementation, with the names of the hook and the plugin; returns the call
 #: that is made in its place. Whatever watching does, the result must be the same.
 Observe: TypeAlias = Callable[[str, str, Call], Call]
+
+#: The name under which the engine itself objects, cancels and flattens; no plugin may have it.
+ENGINE = "engine"
 
 
 class PluginRefused(ValueError):
@@ -40,10 +44,13 @@ class Reply(msgspec.Struct, frozen=True):
 
     @property
     def reason(self) -> str:
-        """The answer in words; of an error, what went wrong."""
-        if self.error is None:
-            return str(self.value)
-        return f"failed: {type(self.error).__name__}: {self.error}"
+        """The answer in words; of an error, what went wrong. Never raises."""
+        kind = type(self.error).__name__
+        try:
+            words = str(self.value) if self.error is None else f"failed: {kind}: {self.error}"
+        except BaseException:  # what a plugin raised can raise again when it is put into words
+            words = f"failed: {kind}"
+        return _as_text(words)
 
 
 #: Answers of the plugins that had one, in the order of the calls.
@@ -114,24 +121,45 @@ class Host:
     # Refused at load.
 
     def _register(self, name: str, plugin: object) -> None:
-        self._refuse_unknown_hooks(name, plugin)
+        self._refuse_name(name, plugin)
+        self._refuse_hooks(name, plugin)
         try:
             self._manager.register(plugin, name)
         except pluggy.PluginValidationError as error:
             raise PluginRefused(_first_line_about(name, error)) from None
-        except ValueError as error:
-            raise PluginRefused(f"{name}: {error}") from None
+        except ValueError:
+            # pluggy tells plugins apart by ==.
+            raise PluginRefused(f"{name} equals another plugin; make its class with @plugin") from None
 
-    def _refuse_unknown_hooks(self, name: str, plugin: object) -> None:
-        for attribute in dir(type(plugin)):
+    def _refuse_name(self, name: str, plugin: object) -> None:
+        if name == ENGINE:
+            raise PluginRefused(f"{name}: this name is the engine's own; choose another")
+        for other, registered in self._manager.list_name_plugin():
+            if registered is plugin:
+                raise PluginRefused(f"{name} and {other} are the same object; build one for each name")
+
+    def _refuse_hooks(self, name: str, plugin: object) -> None:
+        marked = 0
+        for attribute in dir(plugin):
             options = self._manager.parse_hookimpl_opts(plugin, attribute)
-            if options is None:
-                continue
-            if attribute not in self._specs:
-                near = get_close_matches(attribute, self._specs, 1)
-                hint = f"; did you mean {near[0]}?" if near else f"; there are {', '.join(self._specs)}"
-                raise PluginRefused(f"{name}.{attribute} is not a hook{hint}")
-            _refuse_what_cannot_be_guarded(name, attribute, getattr(plugin, attribute), options)
+            if options is not None:
+                self._refuse_hook(name, plugin, attribute, options)
+                marked += 1
+            elif attribute in self._specs and callable(inspect.getattr_static(plugin, attribute, None)):
+                raise PluginRefused(
+                    f"{name}.{attribute} has a hook's name and would not be called; mark it with @hookimpl"
+                )
+        if not marked:
+            raise PluginRefused(f"{name} implements no hook; mark its methods with @hookimpl")
+
+    def _refuse_hook(self, name: str, plugin: object, attribute: str, options: Mapping[str, Any]) -> None:
+        hook = options.get("specname") or attribute
+        if hook not in self._specs:
+            hint = _did_you_mean(hook, self._specs) or f"; there are {', '.join(self._specs)}"
+            raise PluginRefused(f"{name}.{hook} is not a hook{hint}")
+        function = getattr(plugin, attribute)
+        _refuse_what_cannot_be_guarded(name, hook, function, options)
+        _refuse_arguments(name, self._specs[hook], function)
 
     # Watched and guarded.
 
@@ -155,11 +183,14 @@ class Host:
         return _compile(self._specs[hook], self._single[hook], first)
 
 
+#: What is wrong with an answer, in words; empty when nothing is.
+_Judge: TypeAlias = Callable[[object], str]
+
+
 class _Spec(msgspec.Struct, frozen=True):
     hook: str
     parameters: tuple[str, ...]
-    accepts: Callable[[object], bool]
-    expects: str
+    judge: _Judge
 
 
 class _Implementation(msgspec.Struct, frozen=True):
@@ -174,7 +205,7 @@ def _specs() -> dict[str, _Spec]:
         if hasattr(function, f"{PROJECT}_spec"):
             answer = get_type_hints(function)["return"]
             parameters = tuple(inspect.signature(function).parameters)
-            found[hook] = _Spec(hook, parameters, _acceptor(answer), _words(function))
+            found[hook] = _Spec(hook, parameters, _judge_of(answer, _words(function)))
     return found
 
 
@@ -182,17 +213,47 @@ def _words(function: Callable[..., object]) -> str:
     return str(inspect.signature(function).return_annotation)
 
 
-def _acceptor(answer: Any) -> Callable[[object], bool]:
-    """Whether a value other than None is what the hook's annotation *answer* allows."""
+def _judge_of(answer: Any, expects: str) -> _Judge:
+    """Judges values other than None by the hook's annotation *answer*, in words *expects*."""
     allowed = [kind for kind in _union(answer) if kind is not type(None)]
     lists = [_union(get_args(kind)[0]) for kind in allowed if get_origin(kind) is list]
     if lists:
-        items = tuple(lists[0])
-        return lambda value: type(value) is list and all(isinstance(item, items) for item in value)
+        judge_item = _judge_of_kinds(lists[0], expects)
+        return lambda value: (
+            next(filter(None, map(judge_item, value)), "")
+            if type(value) is list
+            else f"answered {shown(value)}, not {expects}"
+        )
     if any(get_origin(kind) is Iterator for kind in allowed):
-        return lambda value: isinstance(value, Iterator)
-    kinds = tuple(allowed)
-    return lambda value: isinstance(value, kinds)
+        return lambda value: "" if isinstance(value, Iterator) else f"answered {shown(value)}, not {expects}"
+    return _judge_of_kinds(allowed, expects)
+
+
+def _judge_of_kinds(allowed: Sequence[type], expects: str) -> _Judge:
+    """By the exact type: a subclass, or a mock that says it is one, is not what the engine branches on."""
+    kinds = frozenset(allowed)
+
+    def judge(value: object) -> str:
+        if type(value) in kinds:
+            wrong = misfit(value) if isinstance(value, msgspec.Struct) else ""
+            return f"answered {type(value).__name__} whose {wrong}" if wrong else ""
+        # Words are only read, so any kind of str will do.
+        return "" if str in kinds and isinstance(value, str) else f"answered {shown(value)}, not {expects}"
+
+    return judge
+
+
+def shown(value: object) -> str:
+    """*value* for a message: its repr, cut, or its type where the repr raises."""
+    try:
+        return _as_text(repr(value)[:80])
+    except BaseException:  # a plugin's value can raise in its repr, and exit too
+        return f"an unprintable {type(value).__name__}"
+
+
+def _as_text(words: str) -> str:
+    """The journal takes Unicode, and lone surrogates are not."""
+    return words.encode(errors="backslashreplace").decode()
 
 
 def _union(kind: Any) -> list[Any]:
@@ -209,13 +270,34 @@ def _refuse_what_cannot_be_guarded(
         raise PluginRefused(
             f"{name}.{hook} is a wrapper, which could drop another plugin's answer; implement {hook} itself"
         )
-    if hook.startswith("stream_"):
-        return
     # A generator or a coroutine would run after its call was timed and guarded.
-    if inspect.isgeneratorfunction(function):
+    if inspect.isgeneratorfunction(function) and not hook.startswith("stream_"):
         raise PluginRefused(f"{name}.{hook} yields; return a list instead")
     if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
         raise PluginRefused(f"{name}.{hook} is async; make it a plain function")
+
+
+def _refuse_arguments(name: str, spec: _Spec, function: Callable[..., object]) -> None:
+    """pluggy hands over the plain arguments without a default that a function declares, by name."""
+    for argument, parameter in inspect.signature(function).parameters.items():
+        where = f"{name}.{spec.hook}"
+        offered = argument in spec.parameters
+        if parameter.kind is parameter.KEYWORD_ONLY and parameter.default is parameter.empty:
+            raise PluginRefused(f"{where} takes {argument} by keyword only; make it a plain argument")
+        if parameter.default is not parameter.empty and offered:
+            raise PluginRefused(f"{where} has a default for {argument}, so it would never get it; drop it")
+        if parameter.kind in _PLAIN and parameter.default is parameter.empty and not offered:
+            offers = ", ".join(spec.parameters) or "nothing"
+            hint = _did_you_mean(argument, spec.parameters) or f"; it gets {offers}"
+            raise PluginRefused(f"{where} gets no {argument}{hint}")
+
+
+_PLAIN = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+
+
+def _did_you_mean(word: str, known: Iterable[str]) -> str:
+    near = get_close_matches(word, known, 1)
+    return f"; did you mean {near[0]}?" if near else ""
 
 
 def _first_line_about(name: str, error: pluggy.PluginValidationError) -> str:
@@ -225,10 +307,13 @@ def _first_line_about(name: str, error: pluggy.PluginValidationError) -> str:
 
 def _compile(spec: _Spec, implementations: Sequence[_Implementation], first: bool) -> Callable[..., Replies]:
     """One function for *spec*, unrolled: a loop and a list on each call would double its cost."""
-    body = [_step(number, each, first) for number, each in enumerate(implementations)]
     source = "\n".join(
-        [f"def {spec.hook}({', '.join(spec.parameters)}):", " replies = None", *body]
-        + [" return NOTHING if replies is None else replies"]
+        [
+            f"def {spec.hook}({', '.join(spec.parameters)}):",
+            " replies = None",
+            *(_step(number, each, first) for number, each in enumerate(implementations)),
+            " return NOTHING if replies is None else replies",
+        ]
     )
     names: dict[str, Any] = {"NOTHING": _NOTHING, "add": _add}
     for number, each in enumerate(implementations):
@@ -271,15 +356,13 @@ def _failer(spec: _Spec, plugin: str) -> Callable[[BaseException], Reply]:
 
 
 def _answerer(spec: _Spec, plugin: str) -> Callable[[object], Reply]:
-    accepts, hook = spec.accepts, spec.hook
+    judge, hook = spec.judge, spec.hook
 
     def answered(value: object) -> Reply:
         try:
-            if accepts(value):
-                return Reply(plugin, hook, value)
-            shown = repr(value)[:80]
-        except BaseException as error:  # a value can lie about its class or raise in its repr
+            wrong = judge(value)
+        except BaseException as error:  # a value can raise on any touch
             return Reply(plugin, hook, error=error)
-        return Reply(plugin, hook, error=TypeError(f"answered {shown}, not {spec.expects}"))
+        return Reply(plugin, hook, error=TypeError(wrong)) if wrong else Reply(plugin, hook, value)
 
     return answered

@@ -1,21 +1,28 @@
-"""At what price an order fills on a bar or a quote.
+"""How orders meet the market: at what price, how much, and which of them first.
 
 One set of rules, written for buys. A sell is a buy in a mirror, every price negated; a quote is a
 bar whose four prices are one. Buys meet the ask (bid and spread), sells the bid. What happens
 inside a bar is not known, so of the possible stories the worst for us is told: everything that
-can fill at the open does, then stops, then limits.
+can fill at the open does, then stops, then limits. An order that begins to work inside a bar is
+shown what may be left of it: all of its bad side, and of its good side only the close.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from decimal import Decimal
+from operator import attrgetter
 
 import msgspec
 
-from nicegold.model import Bar, Instrument, Market, Order, OrderType, Side
+from nicegold.model import ZERO, Bar, Instrument, Market, Order, OrderType, Side, TimeInForce
 
-#: When in a bar a fill happens; orders are matched in this order.
+#: When in a bar a price is met; orders are matched in this order.
 AT_OPEN, ON_STOP, ON_LIMIT = range(3)
+
+_STOPS = (OrderType.STOP, OrderType.STOP_LIMIT, OrderType.TRAILING_STOP)
+_INFINITY = float("inf")
+_NEVER_QUIET = (_INFINITY, -_INFINITY)
 
 
 class Touch(msgspec.Struct, frozen=True):
@@ -26,17 +33,16 @@ class Touch(msgspec.Struct, frozen=True):
     low: Decimal
     close: Decimal
 
+    def since(self, price: Decimal) -> Touch:
+        """What may be left of the bar for an order that began to work inside it, at *price*."""
+        return Touch(price, max(self.high, price), min(self.close, price), self.close)
+
 
 class Match(msgspec.Struct, frozen=True):
-    """A fill that the rules allow: *price* as the side meets it, *phase* when in the bar.
-
-    *price* is None for a stop-limit that is triggered and not filled. *slips* says whether
-    slippage applies: a limit fills at its price or better, or not at all.
-    """
+    """A price that the rules allow, as the side meets it, and the *phase* of the bar it is met in."""
 
     phase: int
-    price: Decimal | None
-    slips: bool
+    price: Decimal
 
 
 def touch(market: Market, side: Side, instrument: Instrument) -> Touch:
@@ -61,63 +67,273 @@ def touch(market: Market, side: Side, instrument: Instrument) -> Touch:
             return Touch(bid, bid, bid, bid)
 
 
-def match(
-    order: Order, met: Touch, *, inside: bool = False, triggered: bool = False, best: Decimal | None = None
-) -> Match | None:
-    """The fill that *order* gets from the prices *met*, if any.
+def match(order: Order, met: Touch, *, triggered: bool = False, best: Decimal | None = None) -> Match | None:
+    """Where *order* fills on the prices *met*, if it does.
 
-    *inside* means that the order began to work inside this bar, so its open came before. *best* is
-    the best price a trailing stop has met so far (its lowest, in the mirror for a sell).
+    A stop that is not yet *triggered* answers where it triggers; from then on it is a market
+    order, a stop-limit a limit order. *best* is the best price that a trailing stop met on
+    earlier bars (its lowest, in the mirror for a sell).
     """
     sign = order.side.sign
     match order.order_type:
-        case OrderType.MARKET:
-            return Match(AT_OPEN, met.open, True)
         case OrderType.LIMIT:
-            return _limit(sign * _needed(order.price), met, inside)
-        case OrderType.STOP:
-            return _stop(sign * _needed(order.stop_price), met, inside)
+            return _limit(sign * _needed(order.price), met)
         case OrderType.STOP_LIMIT if triggered:
-            return _limit(sign * _needed(order.price), met, inside)
-        case OrderType.STOP_LIMIT:
-            return _stop_limit(sign * _needed(order.stop_price), sign * _needed(order.price), met, inside)
-        case OrderType.TRAILING_STOP:
-            return _trailing_stop(_needed(order.trail), met, best, inside)
+            return _limit(sign * _needed(order.price), met)
+        case OrderType.STOP | OrderType.STOP_LIMIT if not triggered:
+            return _stop(sign * _needed(order.stop_price), met)
+        case OrderType.TRAILING_STOP if not triggered:
+            return _trailing_stop(_needed(order.trail), met, best)
+        case _:
+            return Match(AT_OPEN, met.open)
 
 
-def _limit(limit: Decimal, met: Touch, inside: bool) -> Match | None:
-    if inside:
-        # Only the close is known to come after the order.
-        return Match(ON_LIMIT, limit, False) if met.close <= limit else None
+def _limit(limit: Decimal, met: Touch) -> Match | None:
     if met.open <= limit:
-        return Match(AT_OPEN, met.open, False)
-    return Match(ON_LIMIT, limit, False) if met.low <= limit else None
+        return Match(AT_OPEN, met.open)
+    return Match(ON_LIMIT, limit) if met.low <= limit else None
 
 
-def _stop(stop: Decimal, met: Touch, inside: bool) -> Match | None:
-    if met.open >= stop and not inside:
-        return Match(AT_OPEN, met.open, True)
-    return Match(ON_STOP, stop, True) if met.high >= stop else None
+def _stop(stop: Decimal, met: Touch) -> Match | None:
+    if met.open >= stop:
+        return Match(AT_OPEN, met.open)
+    return Match(ON_STOP, stop) if met.high >= stop else None
 
 
-def _stop_limit(stop: Decimal, limit: Decimal, met: Touch, inside: bool) -> Match | None:
-    if met.open >= stop and not inside:
-        return _limit(limit, met, inside=False) or Match(AT_OPEN, None, False)
-    if met.high < stop:
-        return None
-    if limit >= stop:
-        return Match(ON_STOP, stop, False)
-    return _limit(limit, met, inside=True) or Match(ON_STOP, None, False)
-
-
-def _trailing_stop(trail: Decimal, met: Touch, best: Decimal | None, inside: bool) -> Match | None:
+def _trailing_stop(trail: Decimal, met: Touch, best: Decimal | None) -> Match | None:
     reached = met.open if best is None else min(best, met.open)
-    found = _stop(reached + trail, met, inside)
-    if found is not None:
-        return found
     # From the best price of this bar to its close the market has surely gone through the level.
-    level = min(reached, met.low) + trail
-    return Match(ON_STOP, level, True) if met.close >= level and not inside else None
+    followed = min(reached, met.low) + trail
+    return _stop(reached + trail, met) or (Match(ON_STOP, followed) if met.close >= followed else None)
+
+
+@dataclass(eq=False, slots=True)
+class Resting:
+    """An order in a venue's book and how far it has come. Prices are in the mirror for a sell."""
+
+    order: Order
+    instrument: Instrument
+    #: When it reaches the venue, ns UTC.
+    works_from: int
+    #: Lots that its parent has filled; None without a parent.
+    backed: Decimal | None = None
+    filled: Decimal = ZERO
+    #: Lots that orders of its oco group have filled in its place.
+    taken: Decimal = ZERO
+    triggered: bool = False
+    #: What it met when it began to work inside the bar in hand.
+    since: Decimal | None = None
+    #: The best price that a trailing stop has met.
+    best: Decimal | None = None
+    #: The trading day that a DAY order ends with.
+    day: int = 0
+    #: The prices between which it surely does nothing.
+    quiet: tuple[float, float] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.amend(self.order)
+
+    def amend(self, order: Order) -> None:
+        """Work on with the terms of *order*."""
+        self.order = order
+        self.quiet = _NEVER_QUIET if self.triggered else _quiet_zone(order, self.instrument.tick_size)
+
+    @property
+    def remaining(self) -> Decimal:
+        """Lots that may fill now. A child may close what its parent filled and its siblings left."""
+        quantity = self.order.quantity
+        size = quantity if self.backed is None else min(quantity, self.backed)
+        return max(size - self.taken - self.filled, ZERO)
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether all that was ordered has filled."""
+        return self.filled >= self.order.quantity
+
+    @property
+    def awaits_trigger(self) -> bool:
+        """Whether it is a stop that has not been hit."""
+        return not self.triggered and self.order.order_type in _STOPS
+
+    @property
+    def is_immediate(self) -> bool:
+        """Whether it is cancelled when it cannot be filled on arrival."""
+        return self.order.time_in_force in (TimeInForce.IOC, TimeInForce.FOK)
+
+    def works(self, start: int) -> bool:
+        """Whether it is at the venue, and awake, when a bar or quote begins at *start*."""
+        return self.works_from <= start and self.backed != ZERO
+
+    def trigger(self, hit: Match) -> None:
+        """Become a market order, or a limit order, from where *hit* says."""
+        self.triggered, self.quiet = True, _NEVER_QUIET
+        if hit.phase != AT_OPEN:
+            self.since = hit.price
+
+
+def _quiet_zone(order: Order, tick: Decimal) -> tuple[float, float]:
+    """The prices between which *order* surely does nothing, with a tick to spare.
+
+    Floats, since on most bars this is all that is asked. Empty where there is no such zone.
+    """
+    is_limit = order.order_type is OrderType.LIMIT
+    level = order.price if is_limit else order.stop_price
+    if level is None or order.time_in_force is not TimeInForce.GTC:
+        return _NEVER_QUIET
+    if is_limit is (order.side is Side.BUY):
+        return float(level + tick), _INFINITY
+    return -_INFINITY, float(level - tick)
+
+
+class Meeting:
+    """One bar or quote, as the orders in a book meet it.
+
+    *share* is the part of a bar's volume, or of a quote's size, that each side may trade; None
+    lets any quantity trade.
+    """
+
+    def __init__(self, market: Market, instrument: Instrument, share: Decimal | None) -> None:
+        self.market = market
+        #: When it began to form, ns UTC.
+        self.start = market.start if isinstance(market, Bar) else market.time
+        self._instrument = instrument
+        self._share = share
+        self._touches: dict[bool, Touch] = {}
+        self._left: dict[bool, Decimal | None] = {}
+
+    def disturbs(self, resting: Resting) -> bool:
+        """Whether *resting* is not surely out of reach."""
+        market, order = self.market, resting.order
+        if order.symbol != market.symbol:
+            return False
+        buys = order.side is Side.BUY
+        low, high = resting.quiet
+        if isinstance(market, Bar):
+            spread = (market.spread or float(self._instrument.spread)) if buys else 0.0
+            return market.low + spread <= low or market.high + spread >= high
+        price = market.ask if buys else market.bid
+        return price <= low or price >= high
+
+    def met(self, resting: Resting) -> Touch:
+        """The prices that *resting* meets from when it works."""
+        whole = self._touch(resting.order.side)
+        return whole if resting.since is None else whole.since(resting.since)
+
+    def match(self, resting: Resting) -> Match | None:
+        """What happens to *resting* next, if anything: that it triggers, or that it fills."""
+        if not resting.remaining or (self.left(resting) == ZERO and not resting.awaits_trigger):
+            return None
+        hit = match(resting.order, self.met(resting), triggered=resting.triggered, best=resting.best)
+        if hit is None or (self._only_at_open(resting) and not _at_open(resting, hit)):
+            return None
+        return hit
+
+    def time_of(self, resting: Resting, hit: Match) -> int:
+        """When *hit* is known to have happened, ns UTC: at the open, or by the close."""
+        return self.start if _at_open(resting, hit) else self.market.time
+
+    def back(self, child: Resting, parent: Resting, hit: Match, quantity: Decimal) -> None:
+        """Wake *child*, or let it grow, because *hit* filled *quantity* lots of *parent*."""
+        child.backed = (child.backed or ZERO) + quantity
+        if child.order.symbol != parent.order.symbol:
+            child.works_from = max(child.works_from, self.time_of(parent, hit))
+        elif not _at_open(parent, hit) and child.works_from <= self.start:
+            child.since = self._met_by(child.order, parent.order, hit)
+
+    def _met_by(self, child: Order, parent: Order, hit: Match) -> Decimal:
+        """What *child* meets at the moment of *hit*, which *parent* met."""
+        if child.side is parent.side:
+            return hit.price
+        spread = self._touch(Side.BUY).open + self._touch(Side.SELL).open
+        return spread - hit.price
+
+    def leave(self, resting: Resting) -> None:
+        """The bar is over: a trailing stop remembers its best price."""
+        if resting.order.order_type is OrderType.TRAILING_STOP:
+            low = self.met(resting).low
+            resting.best = low if resting.best is None else min(resting.best, low)
+        resting.since = None
+
+    def left(self, resting: Resting) -> Decimal | None:
+        """Lots that the side of *resting* may still trade; None when that is not limited."""
+        if self._share is None:
+            return None
+        buys = resting.order.side is Side.BUY
+        if buys not in self._left:
+            size = _size(self.market, buys)
+            self._left[buys] = None if size is None else self._instrument.to_quantity(size * self._share)
+        return self._left[buys]
+
+    def take(self, resting: Resting, quantity: Decimal) -> None:
+        """Leave *quantity* lots less to the orders that come after *resting*."""
+        left = self.left(resting)
+        if left is not None:
+            self._left[resting.order.side is Side.BUY] = left - quantity
+
+    def _touch(self, side: Side) -> Touch:
+        buys = side is Side.BUY
+        if buys not in self._touches:
+            self._touches[buys] = touch(self.market, side, self._instrument)
+        return self._touches[buys]
+
+    def _only_at_open(self, resting: Resting) -> bool:
+        """Immediate orders meet no more than the open, nor do orders that expire before the close."""
+        return resting.is_immediate or 0 < resting.order.expires < self.market.time
+
+
+class Book(dict[str, Resting]):
+    """The orders at a venue by id, oldest first, and what they are to each other."""
+
+    def first(self, meeting: Meeting) -> tuple[Resting, Match] | None:
+        """The order that something happens to next; of several the one that came first."""
+        first: tuple[Resting, Match] | None = None
+        for resting in self.working(meeting):
+            hit = meeting.match(resting)
+            if hit is not None and (first is None or hit.phase < first[1].phase):
+                first = resting, hit
+        return first
+
+    def working(self, meeting: Meeting) -> list[Resting]:
+        """The orders that meet this market, in the order in which they reached the venue."""
+        symbol, start = meeting.market.symbol, meeting.start
+        working = [each for each in self.values() if each.order.symbol == symbol and each.works(start)]
+        return sorted(working, key=attrgetter("works_from"))
+
+    def fill(self, resting: Resting, quantity: Decimal, hit: Match, meeting: Meeting) -> None:
+        """Count *quantity* lots as filled: children may close them, siblings may not fill them again."""
+        resting.filled += quantity
+        meeting.take(resting, quantity)
+        for child in self.values():
+            if child.order.parent == resting.order.id:
+                meeting.back(child, resting, hit, quantity)
+        for sibling in self.siblings(resting.order):
+            sibling.taken += quantity
+
+    def siblings(self, order: Order) -> list[Resting]:
+        """The orders that *order* excludes."""
+        if not order.oco:
+            return []
+        return [each for each in self.values() if each.order.oco == order.oco and each.order is not order]
+
+    def spent(self) -> Resting | None:
+        """An order that is filled, or else one that has nothing to fill and waits for nobody."""
+        spent = [
+            each
+            for each in self.values()
+            if not each.remaining and (each.is_complete or each.order.parent not in self)
+        ]
+        return max(spent, key=attrgetter("is_complete"), default=None)
+
+
+def _at_open(resting: Resting, hit: Match) -> bool:
+    return hit.phase == AT_OPEN and resting.since is None
+
+
+def _size(market: Market, buys: bool) -> Decimal | None:
+    if isinstance(market, Bar):
+        return _exact(market.volume)
+    size = market.ask_size if buys else market.bid_size
+    return _exact(size) if size else None
 
 
 def _needed(price: Decimal | None) -> Decimal:

@@ -8,8 +8,9 @@ fills are Decimal: they are obligations. Quantities are lots. Names are FIX's.
 from __future__ import annotations
 
 from decimal import ROUND_DOWN, ROUND_HALF_EVEN, Decimal
-from enum import Enum
-from typing import Any, TypeAlias
+from enum import StrEnum
+from functools import cache
+from typing import Any, TypeAlias, get_args, get_origin, get_type_hints
 
 import msgspec
 
@@ -17,9 +18,10 @@ from nicegold.sessions import Sessions
 
 ZERO = Decimal(0)
 _ONE = Decimal(1)
+_MOST_DIGITS = 12
 
 
-class Side(str, Enum):
+class Side(StrEnum):
     """FIX 54."""
 
     BUY = "buy"
@@ -35,7 +37,7 @@ class Side(str, Enum):
         return Side.SELL if self is Side.BUY else Side.BUY
 
 
-class OrderType(str, Enum):
+class OrderType(StrEnum):
     """FIX 40."""
 
     MARKET = "market"
@@ -45,7 +47,7 @@ class OrderType(str, Enum):
     TRAILING_STOP = "trailing_stop"
 
 
-class TimeInForce(str, Enum):
+class TimeInForce(StrEnum):
     """FIX 59."""
 
     GTC = "gtc"
@@ -55,7 +57,7 @@ class TimeInForce(str, Enum):
     GTD = "gtd"
 
 
-class OrderStatus(str, Enum):
+class OrderStatus(StrEnum):
     """FIX 39, and `UNKNOWN`: an outcome we must ask the venue about is never a reject."""
 
     PENDING_NEW = "pending_new"
@@ -99,12 +101,12 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True):
 
     def to_price(self, value: float | Decimal) -> Decimal:
         """*value* at the nearest tick."""
-        exact = value if isinstance(value, Decimal) else Decimal(repr(value))
+        exact = value if isinstance(value, Decimal) else Decimal(repr(float(value)))
         return (exact / self.tick_size).quantize(_ONE, ROUND_HALF_EVEN) * self.tick_size
 
     def to_quantity(self, value: float | Decimal) -> Decimal:
         """*value* lots cut to whole steps, so that a computed size is never exceeded."""
-        exact = value if isinstance(value, Decimal) else Decimal(repr(value))
+        exact = value if isinstance(value, Decimal) else Decimal(repr(float(value)))
         return (exact / self.quantity_step).quantize(_ONE, ROUND_DOWN) * self.quantity_step
 
 
@@ -133,11 +135,16 @@ class Bar(Event, frozen=True, gc=False):
 
     @property
     def is_sound(self) -> bool:
-        """Whether these can be prices. Written so that NaN and infinity are not."""
+        """Whether these can be prices. Written so that NaN, infinity and numpy's numbers are not."""
+        total = 0.0 + self.open + self.high + self.low + self.close + self.volume + self.spread
         return (
-            0.0 < self.low <= self.open <= self.high < _INFINITY
+            0.0 < self.low <= self.open <= self.high
             and self.low <= self.close <= self.high
-            and 0.0 <= self.spread < _INFINITY
+            and self.volume >= 0.0 <= self.spread
+            and total < _TOO_MUCH
+            and 0 <= self.start <= self.time < _TOO_LATE
+            and type(total) is float
+            and type(self.start + self.time) is int
         )
 
 
@@ -153,11 +160,22 @@ class Quote(Event, frozen=True, gc=False):
 
     @property
     def is_sound(self) -> bool:
-        """Whether these can be prices. Written so that NaN and infinity are not."""
-        return 0.0 < self.bid <= self.ask < _INFINITY
+        """Whether these can be prices. Written so that NaN, infinity and numpy's numbers are not."""
+        total = 0.0 + self.bid + self.ask + self.bid_size + self.ask_size
+        return (
+            0.0 < self.bid <= self.ask
+            and self.bid_size >= 0.0 <= self.ask_size
+            and total < _TOO_MUCH
+            and 0 <= self.time < _TOO_LATE
+            and type(total) is float
+            and type(self.time) is int
+        )
 
 
-_INFINITY = float("inf")
+#: No price or volume is this large, and Decimals of smaller ones still have room for the tick.
+_TOO_MUCH = 1e15
+#: Nanoseconds since 1970 that 64 bits hold.
+_TOO_LATE = 1 << 63
 Market: TypeAlias = Bar | Quote
 
 
@@ -191,8 +209,9 @@ class Order(Event, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         what = f"order for {self.symbol}"
-        if type(self.side) is not Side:
-            raise TypeError(f"{what}: side is {self.side!r}; use Side.BUY or Side.SELL")
+        _one_of(what, "side", self.side, Side)
+        _one_of(what, "order_type", self.order_type, OrderType)
+        _one_of(what, "time_in_force", self.time_in_force, TimeInForce)
         _positive(what, "quantity", self.quantity)
         wanted = _PRICES_OF[self.order_type]
         for name in ("price", "stop_price", "trail"):
@@ -248,7 +267,9 @@ class Replace(Event, frozen=True, kw_only=True):
     def of(self, order: Order) -> Order:
         """*order* as it would be with the new terms."""
         changes: dict[str, Any] = {
-            name: value for name in ("quantity", "price", "stop_price") if (value := getattr(self, name)) is not None
+            name: value
+            for name in ("quantity", "price", "stop_price")
+            if (value := getattr(self, name)) is not None
         }
         return msgspec.structs.replace(order, **changes)
 
@@ -332,8 +353,7 @@ class Fill(Event, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         what = f"fill {self.trade_id} of {self.order_id}"
-        if type(self.side) is not Side:
-            raise TypeError(f"{what}: side is {self.side!r}; use Side.BUY or Side.SELL")
+        _one_of(what, "side", self.side, Side)
         _positive(what, "quantity", self.quantity)
         _positive(what, "price", self.price)
         _finite(what, "commission", self.commission)
@@ -353,21 +373,33 @@ class Canceled(Event, frozen=True, kw_only=True):
 
 
 class CancelRejected(Event, frozen=True, kw_only=True):
-    """The venue refused a cancel or a replace (FIX 35=9); the order works on as it was."""
+    """The venue refused a cancel or a replace (FIX 35=9); the order works on as it was.
+
+    *sent* is False when the request never left, so the venue owes no answer to it.
+    """
 
     order_id: str
     time: int
     reason: str
+    sent: bool = True
 
 
 class Replaced(Event, frozen=True, kw_only=True):
-    """The order works on with these terms (FIX 150=5)."""
+    """The order works on with these terms (FIX 150=5). None is a price as it was, or none."""
 
     order_id: str
     time: int
     quantity: Decimal
     price: Decimal | None = None
     stop_price: Decimal | None = None
+
+    def __post_init__(self) -> None:
+        what = f"replaced terms of {self.order_id}"
+        _positive(what, "quantity", self.quantity)
+        for name in ("price", "stop_price"):
+            value = getattr(self, name)
+            if value is not None:
+                _positive(what, name, value)
 
 
 class Expired(Event, frozen=True, kw_only=True):
@@ -467,11 +499,60 @@ class Alert(msgspec.Struct, frozen=True):
     time: int
 
 
+def misfit(value: msgspec.Struct) -> str:
+    """Which field of *value* the journal could not take as what it should be; empty when all fit.
+
+    Structs do not look at types when they are built, and anybody may build one.
+    """
+    for name, kinds in _kinds(type(value)):
+        found = getattr(value, name)
+        if type(found) not in kinds:
+            return f"{name} is a {type(found).__name__}"
+        if type(found) is int and not -_TOO_LATE <= found < _TOO_LATE:
+            return f"{name} does not fit 64 bits"
+        if type(found) is str and not _is_text(found):
+            return f"{name} is not text: {found!a}"
+    return ""
+
+
+@cache
+def _kinds(struct: type[msgspec.Struct]) -> tuple[tuple[str, frozenset[type]], ...]:
+    hints = get_type_hints(struct)
+    return tuple((name, frozenset(_allowed(hints[name]))) for name in struct.__struct_fields__)
+
+
+def _allowed(hint: Any) -> set[type]:
+    origin = get_origin(hint)
+    if origin in (list, dict):
+        return {origin}
+    if origin is not None:
+        return {kind for each in get_args(hint) for kind in _allowed(each)}
+    return {float, int} if hint is float else {hint}
+
+
+def _is_text(value: str) -> bool:
+    """Whether it is Unicode: a lone surrogate, from a file's name, is not."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _one_of(what: str, name: str, value: object, kind: type[StrEnum]) -> None:
+    if type(value) is not kind:
+        uses = " or ".join(f"{kind.__name__}.{each.name}" for each in kind)
+        raise TypeError(f"{what}: {name} is {value!r}; use {uses}")
+
+
 def _finite(what: str, name: str, value: object) -> None:
-    if not isinstance(value, Decimal):
+    if type(value) is not Decimal:
         raise TypeError(f'{what}: {name} is {value!r}; use Decimal("{value}")')
     if not value.is_finite():
         raise ValueError(f"{what}: {name} is {value}")
+    # So that sums and products of what is taken keep their digits and never overflow.
+    if value and abs(value.adjusted()) > _MOST_DIGITS:
+        raise ValueError(f"{what}: {name} is {value:E}; that is no amount")
 
 
 def _positive(what: str, name: str, value: object) -> None:

@@ -11,11 +11,23 @@ from nicegold.portfolio import Portfolio
 
 
 def reach(target: Decimal, symbol: str, strategy: str, portfolio: Portfolio) -> list[Order]:
-    """The market order that takes *strategy* to *target* signed lots, counting what already works."""
-    missing = target - portfolio.heading(symbol, strategy)
+    """The market order that takes *strategy* to *target* signed lots, counting what already works.
+
+    It is `reduce_only` when it takes both the strategy and the account nearer to flat, so that a
+    halt lets it pass.
+    """
+    heading = portfolio.heading(symbol, strategy)
+    missing = target - heading
     if not missing:
         return []
-    return [Order(symbol=symbol, side=Side.BUY if missing > 0 else Side.SELL, quantity=abs(missing))]
+    held = portfolio.position(symbol).quantity
+    reduces = _is_nearer_to_flat(heading, target) and _is_nearer_to_flat(held, held + missing)
+    side = Side.BUY if missing > 0 else Side.SELL
+    return [Order(symbol=symbol, side=side, quantity=abs(missing), reduce_only=reduces)]
+
+
+def _is_nearer_to_flat(before: Decimal, after: Decimal) -> bool:
+    return abs(after) < abs(before) and before * after >= 0
 
 
 def bracket(entry: Order, *, stop_loss: Decimal, take_profit: Decimal) -> list[Order]:

@@ -31,12 +31,16 @@ from nicegold.model import (
 #: No event but a late fill changes an order that is in one of these, and a fill changes only `filled`.
 TERMINAL = frozenset({OrderStatus.FILLED, OrderStatus.CANCELED, OrderStatus.REJECTED, OrderStatus.EXPIRED})
 
-_PENDING = frozenset({OrderStatus.PENDING_CANCEL, OrderStatus.PENDING_REPLACE})
 _UNANSWERED = frozenset({OrderStatus.PENDING_NEW, OrderStatus.UNKNOWN})
+_RESTING = frozenset({OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED})
 
 
 class OrderState(msgspec.Struct, frozen=True):
-    """An order and how far it has come. *asked* is a replace that the venue has not answered."""
+    """An order and how far it has come.
+
+    *asked* is a replace that the venue has not answered, *unanswered* how many cancels and replaces
+    it has not: an order is pending until all of them are.
+    """
 
     order: Order
     status: OrderStatus = OrderStatus.PENDING_NEW
@@ -44,6 +48,7 @@ class OrderState(msgspec.Struct, frozen=True):
     triggered: bool = False
     venue_order_id: str = ""
     asked: Replace | None = None
+    unanswered: int = 0
 
     @property
     def is_working(self) -> bool:
@@ -51,14 +56,14 @@ class OrderState(msgspec.Struct, frozen=True):
         return self.status not in TERMINAL
 
     @property
+    def is_resting(self) -> bool:
+        """Whether the venue has it and owes no answer about it."""
+        return self.status in _RESTING
+
+    @property
     def remaining(self) -> Decimal:
         """Lots that may still fill, by the larger of the terms that may be in force."""
-        if self.status in TERMINAL:
-            return ZERO
-        quantity = self.order.quantity
-        if self.asked is not None and self.asked.quantity is not None:
-            quantity = max(quantity, self.asked.quantity)
-        return max(quantity - self.filled, ZERO)
+        return max(_most(self) - self.filled, ZERO) if self.is_working else ZERO
 
 
 def advance(state: OrderState, event: Event) -> OrderState:
@@ -68,55 +73,95 @@ def advance(state: OrderState, event: Event) -> OrderState:
     if state.status in TERMINAL:
         return state
     match event:
-        case Accepted() if state.status in _UNANSWERED:
-            return _with(state, status=_resting(state), venue_order_id=event.venue_order_id)
-        case Rejected() if state.status in _UNANSWERED:
-            return _with(state, status=OrderStatus.REJECTED)
+        case Accepted():
+            return _accepted(state, event)
         case Triggered():
             return _with(state, triggered=True)
         case Cancel():
-            return _with(state, status=OrderStatus.PENDING_CANCEL)
-        case Replace() if state.status not in _PENDING:
-            return _with(state, status=OrderStatus.PENDING_REPLACE, asked=event)
+            return _asked(state, OrderStatus.PENDING_CANCEL)
+        case Replace() if state.asked is None:
+            return _with(_asked(state, OrderStatus.PENDING_REPLACE), asked=event)
         case Replaced():
             return _replaced(state, event)
-        case CancelRejected() if state.status in _PENDING:
-            return _with(state, status=_resting(state), asked=None)
+        case CancelRejected(sent=True) if state.unanswered:
+            return _refused(state)
+        case Rejected():
+            return _ended(state, OrderStatus.REJECTED)
         case Canceled():
-            return _with(state, status=OrderStatus.CANCELED, asked=None)
+            return _ended(state, OrderStatus.CANCELED)
         case Expired():
-            return _with(state, status=OrderStatus.EXPIRED, asked=None)
+            return _ended(state, OrderStatus.EXPIRED)
         case Unknown():
             return _with(state, status=OrderStatus.UNKNOWN)
         case _:
             return state
 
 
+def _accepted(state: OrderState, event: Accepted) -> OrderState:
+    status = _settled(state) if state.status in _UNANSWERED else state.status
+    return _with(state, status=status, venue_order_id=event.venue_order_id or state.venue_order_id)
+
+
 def _filled(state: OrderState, fill: Fill) -> OrderState:
-    filled = state.filled + fill.quantity
+    changed = _with(state, filled=state.filled + fill.quantity)
     if state.status in TERMINAL:
-        return _with(state, filled=filled)
-    if filled >= state.order.quantity and state.asked is None:
-        return _with(state, filled=filled, status=OrderStatus.FILLED)
-    status = state.status if state.status in _PENDING else OrderStatus.PARTIALLY_FILLED
-    return _with(state, filled=filled, status=status)
+        return changed
+    if not changed.remaining:
+        return _ended(changed, OrderStatus.FILLED)
+    return _with(changed, status=_settled(changed))
+
+
+def _asked(state: OrderState, status: OrderStatus) -> OrderState:
+    """A request has left. What we ask ends no doubt, and a cancel outranks a replace."""
+    if state.status in (OrderStatus.UNKNOWN, OrderStatus.PENDING_CANCEL):
+        status = state.status
+    return _with(state, status=status, unanswered=state.unanswered + 1)
+
+
+def _refused(state: OrderState) -> OrderState:
+    """Which of several requests was refused is not known, so the last answer settles them all."""
+    left = state.unanswered - 1
+    if left:
+        return _with(state, unanswered=left)
+    settled = _with(state, unanswered=0, asked=None)
+    return settled if state.status is OrderStatus.UNKNOWN else _rested(settled)
 
 
 def _replaced(state: OrderState, event: Replaced) -> OrderState:
-    order = msgspec.structs.replace(
-        state.order, quantity=event.quantity, price=event.price, stop_price=event.stop_price
+    answered = 0 if state.asked is None else 1
+    return _rested(
+        _with(state, order=_amended(state.order, event), asked=None, unanswered=state.unanswered - answered)
     )
-    changed = _with(state, order=order, asked=None)
-    resting = _resting(changed)
-    # A cancel that crosses a replace is still pending.
-    crossed = state.status is OrderStatus.PENDING_CANCEL and resting is not OrderStatus.FILLED
-    return changed if crossed else _with(changed, status=resting)
 
 
-def _resting(state: OrderState) -> OrderStatus:
-    if state.filled >= state.order.quantity:
-        return OrderStatus.FILLED
+def _amended(order: Order, event: Replaced) -> Order:
+    """*order* with the terms that it has."""
+    price = order.price and (event.price or order.price)
+    stop_price = order.stop_price and (event.stop_price or order.stop_price)
+    return msgspec.structs.replace(order, quantity=event.quantity, price=price, stop_price=stop_price)
+
+
+def _rested(state: OrderState) -> OrderState:
+    return _with(state, status=_settled(state)) if state.remaining else _ended(state, OrderStatus.FILLED)
+
+
+def _ended(state: OrderState, status: OrderStatus) -> OrderState:
+    return _with(state, status=status, asked=None, unanswered=0)
+
+
+def _settled(state: OrderState) -> OrderStatus:
+    """The status of an order that works, once the venue has said something about it."""
+    if state.unanswered:
+        cancels = state.asked is None or state.unanswered > 1
+        return OrderStatus.PENDING_CANCEL if cancels else OrderStatus.PENDING_REPLACE
     return OrderStatus.PARTIALLY_FILLED if state.filled else OrderStatus.NEW
+
+
+def _most(state: OrderState) -> Decimal:
+    """The larger of the quantities that may be in force."""
+    if state.asked is None or state.asked.quantity is None:
+        return state.order.quantity
+    return max(state.order.quantity, state.asked.quantity)
 
 
 _with = msgspec.structs.replace

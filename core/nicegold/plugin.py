@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar, dataclass_transform
 
 import pluggy
@@ -17,7 +17,7 @@ Method = TypeVar("Method", bound=Callable[..., object])
 _hookimpl = pluggy.HookimplMarker(PROJECT)
 
 
-@dataclass_transform(kw_only_default=True, eq_default=False)
+@dataclass_transform(kw_only_default=True, eq_default=False, field_specifiers=(field,))
 def plugin(cls: type[Class]) -> type[Class]:
     """Make *cls* a plugin: a keyword-only dataclass whose fields are its settings.
 

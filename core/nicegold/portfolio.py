@@ -76,7 +76,7 @@ class Portfolio:
     """What we hold, what is working and what it is worth. Plugins read it; only the engine folds."""
 
     def __init__(self, account: Account, instruments: Mapping[str, Instrument]) -> None:
-        self.instruments = instruments
+        self.instruments: Mapping[str, Instrument] = MappingProxyType(dict(instruments))
         self.currency = account.currency
         self.cash: Decimal = account.cash
         self.commission: Decimal = ZERO
@@ -90,6 +90,8 @@ class Portfolio:
         self._positions: dict[str, Position] = {}
         self._held: dict[tuple[str, str], Position] = {}
         self._working: dict[str, OrderState] = {}
+        #: Whose order it is, kept for the fill that comes after the end.
+        self._strategies: dict[str, str] = {}
         self._trades: set[tuple[str, str]] = set()
         # Floats of cash and of the open positions, so that equity costs no Decimal on each bar.
         self._cash = float(account.cash)
@@ -156,6 +158,10 @@ class Portfolio:
         """A working order."""
         return self._working.get(order_id)
 
+    def strategy_of(self, order_id: str) -> str:
+        """Whose order it is or was; empty when it was never ours."""
+        return self._strategies.get(order_id, "")
+
     def working(self, symbol: str | None = None, strategy: str | None = None) -> list[OrderState]:
         """The orders that may still fill, oldest first."""
         return [
@@ -176,26 +182,20 @@ class Portfolio:
     def exposure_after(self, order: Order) -> Decimal:
         """Lots we would hold, negative when short, if *order* and all that works on its side filled.
 
-        Orders on the other side are taken to fill never, so this is the worst case. Orders that
-        can only reduce count for nothing. An order of the same id is taken to be replaced by this.
+        Orders on the other side are taken to fill never and those that only reduce to fill first,
+        so this is the worst case. An order of the same id is taken to be replaced by this.
         """
+        known = self._working.get(order.id)
+        quantity = order.quantity if known is None else max(order.quantity - known.filled, ZERO)
+        adds = {True: ZERO, False: ZERO, not order.reduce_only: quantity}
+        for state in self._working.values():
+            other = state.order
+            if other.side is order.side and other.symbol == order.symbol and other.id != order.id:
+                adds[not other.reduce_only] += state.remaining
+        sign = order.side.sign
         held = self.position(order.symbol).quantity
-        if order.reduce_only:
-            return held
-        side = order.side
-        others = sum(
-            (
-                state.remaining
-                for state in self._working.values()
-                if state.order.side is side
-                and state.order.symbol == order.symbol
-                and state.order.id != order.id
-                and not state.order.reduce_only
-            ),
-            ZERO,
-        )
-        filled = self._working[order.id].filled if order.id in self._working else ZERO
-        return held + (others + max(order.quantity - filled, ZERO)) * side.sign
+        reduced = min(adds[False], max(-held * sign, ZERO))
+        return held + (reduced + adds[True]) * sign
 
     def has_fill(self, fill: Fill) -> bool:
         """Whether this trade is already in the books."""
@@ -247,6 +247,7 @@ class Portfolio:
 
     def _add_order(self, order: Order) -> None:
         self._working[order.id] = OrderState(order)
+        self._strategies[order.id] = order.strategy
 
     def _advance(self, event: Event) -> None:
         order_id = getattr(event, "order_id", None)
@@ -260,9 +261,10 @@ class Portfolio:
     def _add_fill(self, fill: Fill) -> None:
         if self.has_fill(fill):
             return
+        # First, as it can raise: a fill is booked whole or not at all.
+        value = self._value_of_point(fill.symbol)
         self._trades.add((fill.order_id, fill.trade_id))
         self._advance(fill)
-        value = self._value_of_point(fill.symbol)
         before = self.position(fill.symbol)
         after = before.after(fill.signed_quantity, fill.price, value)
         self._positions[fill.symbol] = after
@@ -279,7 +281,7 @@ class Portfolio:
         self._pay(swap.amount)
 
     def _halt(self, event: Halted) -> None:
-        self.halted = self.halted or event.reason
+        self.halted = self.halted or event.reason or "no reason given"
 
     def _pay(self, amount: Decimal) -> None:
         self.cash += amount

@@ -14,10 +14,11 @@ import msgspec
 
 SECOND = 1_000_000_000
 DAY = 86_400 * SECOND
-_WEEK_MINUTES = 7 * 24 * 60
+_DAY_MINUTES = 24 * 60
+_WEEK_MINUTES = 7 * _DAY_MINUTES
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 #: 1970-01-01 was a Thursday; this many minutes after a Monday 00:00.
-_EPOCH_MINUTE = 3 * 24 * 60
+_EPOCH_MINUTE = 3 * _DAY_MINUTES
 
 _MOMENT = r"(?P<{0}_day>[A-Za-z]{{3}}) (?P<{0}_hour>\d\d):(?P<{0}_minute>\d\d)"
 _FORM = re.compile(
@@ -66,29 +67,29 @@ class Sessions(msgspec.Struct, frozen=True):
             return cls()
         found = _FORM.match(written)
         if found is None:
-            raise ValueError(f'sessions "{text}" are not hours; write {", ".join(NAMED)} or "{NAMED["gold"]}"')
+            raise ValueError(
+                f'sessions "{text}" are not hours; write {", ".join(NAMED)} or "{NAMED["gold"]}"'
+            )
         try:
             ZoneInfo(found["zone"])
-        except (ZoneInfoNotFoundError, ValueError):
+        except (ZoneInfoNotFoundError, ValueError, OSError):  # OSError: a folder of zones
             raise ValueError(f'sessions "{text}": there is no time zone "{found["zone"]}"') from None
         return cls(
             zone=found["zone"],
             opens=_minute_of_week(found, "open"),
             closes=_minute_of_week(found, "close"),
-            break_from=int(found["from_hour"] or 0) * 60 + int(found["from_minute"] or 0),
-            break_to=int(found["to_hour"] or 0) * 60 + int(found["to_minute"] or 0),
+            break_from=_minute_of_day(found, "from"),
+            break_to=_minute_of_day(found, "to"),
         )
 
     def is_open(self, time: int) -> bool:
         """Whether the instrument trades at *time* (ns UTC)."""
-        if self.opens == self.closes:
-            return True
         minute = self._local_minute(time)
         since_open = (minute - self.opens) % _WEEK_MINUTES
-        if since_open >= (self.closes - self.opens) % _WEEK_MINUTES:
+        if self.opens != self.closes and since_open >= (self.closes - self.opens) % _WEEK_MINUTES:
             return False
-        of_day = minute % (24 * 60)
-        return not self.break_from <= of_day < self.break_to
+        since_break = (minute - self.break_from) % _DAY_MINUTES
+        return since_break >= (self.break_to - self.break_from) % _DAY_MINUTES
 
     def trading_day(self, time: int) -> int:
         """The day that *time* (ns UTC) belongs to, counted from 1970, changing at the daily close.
@@ -97,12 +98,12 @@ class Sessions(msgspec.Struct, frozen=True):
         """
         offset = _utc_offset_minutes(self.zone, time // (3600 * SECOND))
         minutes = time // (60 * SECOND) + offset
-        return (minutes + self._minutes_from_rollover_to_midnight()) // (24 * 60)
+        return (minutes + self._minutes_from_rollover_to_midnight()) // _DAY_MINUTES
 
     def _minutes_from_rollover_to_midnight(self) -> int:
         if self.opens == self.closes:
             return 0
-        return (24 * 60 - self.closes % (24 * 60)) % (24 * 60)
+        return -self.closes % _DAY_MINUTES
 
     def _local_minute(self, time: int) -> int:
         offset = _utc_offset_minutes(self.zone, time // (3600 * SECOND))
@@ -113,4 +114,11 @@ def _minute_of_week(found: re.Match[str], moment: str) -> int:
     day = found[f"{moment}_day"].lower()
     if day not in _DAYS:
         raise ValueError(f'"{found[f"{moment}_day"]}" is not a day of the week; write one of Mon to Sun')
-    return _DAYS.index(day) * 24 * 60 + int(found[f"{moment}_hour"]) * 60 + int(found[f"{moment}_minute"])
+    return _DAYS.index(day) * _DAY_MINUTES + _minute_of_day(found, moment)
+
+
+def _minute_of_day(found: re.Match[str], moment: str) -> int:
+    hour, minute = found[f"{moment}_hour"] or "00", found[f"{moment}_minute"] or "00"
+    if int(hour) >= 24 or int(minute) >= 60:
+        raise ValueError(f'"{hour}:{minute}" is not a time of day; write 00:00 to 23:59')
+    return int(hour) * 60 + int(minute)

@@ -17,6 +17,7 @@ from nicegold_ops.config import Settings, build
 from nicegold_ops.curve import Curve
 from nicegold_ops.errors import ConfigurationError, DataError, NicegoldError, PluginError
 from nicegold_ops.journal import Journal, Run, open_journal
+from nicegold_ops.liveness import Liveness
 from nicegold_ops.pager import Pager
 from nicegold_ops.quarantine import Quarantine
 from nicegold_ops.telemetry import Telemetry
@@ -24,6 +25,8 @@ from nicegold_ops.telemetry import Telemetry
 #: Under this name the pager watches; a configured plugin cannot have it.
 PAGER = "pager"
 _LEAVES = frozenset({"paper", "live"})
+#: Seconds without a handled event after which the engine is not alive; slow paces get three events.
+_PATIENCE = 60.0
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,7 @@ class App:
     quarantine: Quarantine
     curve: Curve
     pager: Pager | None
+    liveness: Liveness
     sources: Mapping[str, Source]
 
     @property
@@ -76,6 +80,7 @@ def bootstrap(
     *,
     store: sa.Engine | None = None,
     wall: Callable[[], int] = time.time_ns,
+    monotonic: Callable[[], float] = time.monotonic,
 ) -> App:
     """Build everything that *settings* ask for. Nothing trades yet, nothing is recorded but the run.
 
@@ -122,6 +127,7 @@ def bootstrap(
         quarantine=Quarantine(folder / "quarantine", telemetry.count_defect),
         curve=Curve(float(settings.run.cash), _day_of(settings.instruments)),
         pager=pager,
+        liveness=Liveness(_patience(settings), monotonic, host.call("health")),
         sources=sources,
     )
 
@@ -167,6 +173,11 @@ def feeds(host: Host) -> list[Enabled]:
 
 def _is_readable_again(host: Host, sources: Mapping[str, Source]) -> bool:
     return all(feed.name in sources for feed in feeds(host))
+
+
+def _patience(settings: Settings) -> float:
+    pace = float(settings.run.pace)
+    return max(_PATIENCE, 3.0 / pace) if pace else _PATIENCE
 
 
 def _recorded(journal: Journal, telemetry: Telemetry) -> Callable[[Event], None]:

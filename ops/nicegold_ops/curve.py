@@ -1,12 +1,13 @@
 """The equity of a run over time, in a memory that does not grow with it.
 
 Drawdown and daily closes are exact; the points kept for a picture get coarser as the run gets
-longer.
+longer, but the deepest drawdown and the end are always among them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 
 import msgspec
 import numpy as np
@@ -37,6 +38,8 @@ class Curve:
         self._stride = 1
         self._taken = 0
         self._points: list[Point] = []
+        self._deepest: Point | None = None
+        self._last: Point | None = None
         self._closes: dict[int, float] = {}
         self._exposed = 0
         self.samples = 0
@@ -59,11 +62,11 @@ class Curve:
         equity = np.array(self._equity)
         peaks = np.maximum.accumulate(np.maximum(equity, self._peak))
         drawdowns = np.where(peaks > 0, 1.0 - equity / np.where(peaks > 0, peaks, 1.0), 0.0)
-        self.max_drawdown = max(self.max_drawdown, float(drawdowns.max()))
         self._peak, self.final = float(peaks[-1]), float(equity[-1])
         self._exposed += sum(self._held)
         self._keep_closes()
         self._keep_points(drawdowns)
+        self._keep_extremes(drawdowns)
         self.samples += len(self._times)
         self._times, self._equity, self._held = [], [], []
 
@@ -78,8 +81,15 @@ class Curve:
         return [self.start, *self._closes.values()]
 
     @property
+    def closes(self) -> Mapping[int, float]:
+        """The equity at each trading day's last sample, by the day counted from 1970."""
+        return MappingProxyType(self._closes)
+
+    @property
     def points(self) -> list[Point]:
-        return self._points
+        """What a picture needs, oldest first: at most 2 * 4096 + 1 of the samples."""
+        extremes = [point for point in (self._deepest, self._last) if point is not None]
+        return sorted(dict.fromkeys([*self._points, *extremes]), key=lambda point: point.time)
 
     def _keep_closes(self) -> None:
         days = [self._day_of(time) for time in self._times[:: len(self._times) - 1 or 1]]
@@ -97,3 +107,11 @@ class Curve:
         if len(self._points) >= 2 * _POINTS:
             self._points = self._points[::2]
             self._stride *= 2
+
+    def _keep_extremes(self, drawdowns: np.ndarray[tuple[int], np.dtype[np.float64]]) -> None:
+        """The points that a picture must not miss, whatever else it leaves out."""
+        deepest = int(drawdowns.argmax())
+        if drawdowns[deepest] > self.max_drawdown:
+            self.max_drawdown = float(drawdowns[deepest])
+            self._deepest = Point(self._times[deepest], self._equity[deepest], self.max_drawdown)
+        self._last = Point(self._times[-1], self._equity[-1], float(drawdowns[-1]))

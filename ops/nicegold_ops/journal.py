@@ -224,6 +224,22 @@ def find_run(store: sa.Engine, run: str | None) -> Run:
 
 def read(store: sa.Engine, run: str) -> Iterator[Event]:
     """The events of *run* in their order. Raises DataError at the first block that is not sound."""
+    market: MarketRead | None = None
+    for event in _stored(store, run):
+        # Where one block ends and the next begins is about time, not about what happened.
+        if isinstance(event, MarketRead):
+            before = market.events if market else 0
+            market = MarketRead(events=before + event.events, time=event.time)
+            continue
+        if market is not None:
+            yield market
+            market = None
+        yield event
+    if market is not None:
+        yield market
+
+
+def _stored(store: sa.Engine, run: str) -> Iterator[Event]:
     digest = _GENESIS
     for number, block in enumerate(_rows(store, run)):
         digest = hashlib.sha256(digest + block.payload).digest()

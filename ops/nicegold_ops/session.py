@@ -297,6 +297,7 @@ def _consume(
                 _report(app, item)
             case (Bar() | Quote()) as market, feed:
                 _handle(app, market, feed)
+                app.liveness.worked()
                 events += 1
                 progress(events, market.time)
             case execution, broker:

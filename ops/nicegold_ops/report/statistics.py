@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import date, timedelta
 from decimal import Decimal
+from itertools import pairwise
 
 #: Trading days in a year, for annualizing.
 DAYS = 252
+#: Returns that deviate less than this part of their mean are equal but for rounding.
+_EQUAL = 1e-9
 
 
 def total_return(start: float, end: float) -> float | None:
@@ -29,7 +33,8 @@ def sharpe(returns: Sequence[float]) -> float | None:
         return None
     mean = math.fsum(returns) / len(returns)
     variance = math.fsum((each - mean) ** 2 for each in returns) / (len(returns) - 1)
-    return mean / math.sqrt(variance) * math.sqrt(DAYS) if variance > 0 else None
+    deviation = math.sqrt(variance)
+    return mean / deviation * math.sqrt(DAYS) if deviation > abs(mean) * _EQUAL else None
 
 
 def sortino(returns: Sequence[float]) -> float | None:
@@ -42,6 +47,20 @@ def sortino(returns: Sequence[float]) -> float | None:
     mean = math.fsum(returns) / len(returns)
     downside = math.sqrt(math.fsum(min(each, 0.0) ** 2 for each in returns) / len(returns))
     return mean / downside * math.sqrt(DAYS) if downside > 0 else None
+
+
+def monthly_returns(start: float, closes: Mapping[int, float]) -> dict[str, float | None]:
+    """The part gained in each month, such as "2024-03", that has a close.
+
+    *closes* are by trading day, counted from 1970, oldest first; the first month begins at *start*.
+    """
+    last = {_month(day): close for day, close in closes.items()}
+    before = [start, *last.values()]
+    return {month: total_return(*pair) for month, pair in zip(last, pairwise(before), strict=True)}
+
+
+def _month(day: int) -> str:
+    return (date(1970, 1, 1) + timedelta(days=day)).isoformat()[:7]
 
 
 def profit_factor(profits: Sequence[Decimal]) -> float | None:

@@ -1,20 +1,23 @@
-"""Round trips: each closing fill against the oldest lots that it closes, a strategy at a time."""
+"""Round trips: each closing fill against the oldest lots that it closes, a strategy at a time.
+
+What the engine closes after a halt closes the oldest lots of any strategy.
+"""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
+from typing import TypeAlias
 
 import msgspec
 
 from nicegold import Fill, Instrument, Side
-
-_ZERO = Decimal(0)
+from nicegold.engine import ENGINE
 
 
 class Trade(msgspec.Struct, frozen=True):
-    """A part of a position from its entry to its exit.
+    """A part of *strategy*'s position from its entry to its exit.
 
     Times are ns UTC, *quantity* lots, *profit* and *costs* (commission of both sides) in the
     instrument's and the account's currency; *profit* is before costs.
@@ -37,14 +40,17 @@ class _Lot(msgspec.Struct):
     left: Decimal
 
 
+#: Open lots by strategy and symbol, oldest first.
+_Books: TypeAlias = dict[tuple[str, str], deque[_Lot]]
+
+
 def trades_of(fills: Iterable[Fill], instruments: Mapping[str, Instrument]) -> list[Trade]:
     """The closed round trips of *fills*, in the order of their exits."""
-    open_lots: dict[tuple[str, str], deque[_Lot]] = {}
+    books: _Books = {}
     trades: list[Trade] = []
     for fill in fills:
-        lots = open_lots.setdefault((fill.strategy, fill.symbol), deque())
         left = fill.quantity
-        while left and lots and lots[0].fill.side is not fill.side:
+        while left and (lots := _to_close(fill, books)):
             closed = min(left, lots[0].left)
             trades.append(_trade(lots[0].fill, fill, closed, instruments[fill.symbol].lot_size))
             left -= closed
@@ -52,14 +58,27 @@ def trades_of(fills: Iterable[Fill], instruments: Mapping[str, Instrument]) -> l
             if not lots[0].left:
                 lots.popleft()
         if left:
-            lots.append(_Lot(fill, left))
+            books.setdefault((fill.strategy, fill.symbol), deque()).append(_Lot(fill, left))
     return trades
+
+
+def _to_close(fill: Fill, books: _Books) -> deque[_Lot] | None:
+    """The lots of which *fill* closes the first, if there are any."""
+    if fill.strategy != ENGINE:
+        lots = books.get((fill.strategy, fill.symbol))
+        return lots if lots and lots[0].fill.side is not fill.side else None
+    against = [
+        lots
+        for (_, symbol), lots in books.items()
+        if symbol == fill.symbol and lots and lots[0].fill.side is not fill.side
+    ]
+    return min(against, key=lambda lots: lots[0].fill.time, default=None)
 
 
 def _trade(entry: Fill, exit: Fill, quantity: Decimal, lot_size: Decimal) -> Trade:  # noqa: A002
     profit = (exit.price - entry.price) * quantity * lot_size * entry.side.sign
     return Trade(
-        strategy=exit.strategy,
+        strategy=entry.strategy,
         symbol=exit.symbol,
         side=entry.side,
         quantity=quantity,

@@ -1,1 +1,147 @@
 """The observe port: every call of every plugin, seen."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from importlib.metadata import entry_points
+from pathlib import Path
+
+import msgspec
+from nicegold import Market, Portfolio
+from nicegold.host import Enabled
+from nicegold.plugin import PROJECT
+from prometheus_client.registry import CollectorRegistry
+
+from nicegold_ops.telemetry.books import Books
+from nicegold_ops.telemetry.collector import Collector, Plugin
+from nicegold_ops.telemetry.counts import LabelGuard
+from nicegold_ops.telemetry.events import UNKNOWN, EventCounters
+from nicegold_ops.telemetry.feeds import Feeds
+from nicegold_ops.telemetry.flight import FILE, FlightRecorder
+from nicegold_ops.telemetry.http import Liveness, Server
+from nicegold_ops.telemetry.watch import Watch
+
+__all__ = ["HookSummary", "Telemetry"]
+
+
+class HookSummary(msgspec.Struct, frozen=True):
+    """One plugin's calls of one hook: how many, how many raised, and how long they took.
+
+    *p50* and *p99* are seconds, read from a histogram whose bounds are at most 27 % apart, taking
+    calls to be spread evenly between them; 0 when there was no call.
+    """
+
+    hook: str
+    plugin: str
+    calls: int
+    errors: int
+    p50: float
+    p99: float
+
+
+class Telemetry:
+    """Everything that is seen of one run, from its flight recorder in *folder* to its metrics.
+
+    *wall* tells ns UTC, *clock* ns of a clock that never steps. Raises FlightError when the
+    recorder cannot be written.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        run: str,
+        *,
+        wall: Callable[[], int] = time.time_ns,
+        clock: Callable[[], int] = time.perf_counter_ns,
+    ) -> None:
+        #: The journal's number of the input in hand; the engine writes it.
+        self.cause = [0]
+        #: Never the process's default one: two runs in a process must not meet.
+        self.registry = CollectorRegistry()
+        self._wall = wall
+        self._recorder = FlightRecorder(folder / FILE, run, wall, clock)
+        self._watch = Watch(self._recorder, self.cause, clock)
+        guard = LabelGuard()
+        self._feeds = Feeds(guard, wall)
+        self._events = EventCounters(guard, self._feeds.rejected, self._count_failed)
+        self._collector = Collector(self._recorder, self._watch, self._events, self._feeds, guard)
+        self.registry.register(self._collector)
+        self._server: Server | None = None
+        #: The observe port.
+        self.observe = self._watch.observe
+        #: Counts an event that the engine tells. Never raises.
+        self.count = self._events.count
+        #: Gives what counts a feed's messages.
+        self.feed_counter: Callable[[str], Callable[[Market], None]] = self._feeds.counter
+
+    def describe(self, plugins: Mapping[str, Enabled]) -> None:
+        """Learn what the plugins are, before they trade: their kinds are labels."""
+        versions = _versions()
+        self._collector.plugins = {
+            name: Plugin(each.kind, versions.get(_path_of(each.plugin), UNKNOWN))
+            for name, each in plugins.items()
+        }
+        brokers = [name for name, each in plugins.items() if "place_order" in each.hooks]
+        if len(brokers) == 1:
+            self._events.broker = brokers[0]
+        for name, each in plugins.items():
+            if "check_order" in each.hooks:
+                self._events.rejects.add("risk", name, by=0)
+
+    def watch_portfolio(self, portfolio: Portfolio) -> None:
+        """Show *portfolio*'s figures at each scrape."""
+        self._collector.books = Books(portfolio)
+
+    def watch_queue(self, name: str, depth: Callable[[], int]) -> None:
+        """Show how much waits in the queue *name* at each scrape."""
+        self._collector.queues[name] = depth
+
+    def beat(self, component: str) -> None:
+        """*component* has completed a piece of its work."""
+        self._collector.heartbeats[component] = self._wall()
+
+    def count_defect(self, feed: str, kind: str) -> None:
+        """*feed* has rejected market data; *kind* says what was wrong with them."""
+        self._feeds.rejected.add(feed, kind)
+
+    def notifier_failed(self, plugin: str, reason: str) -> None:
+        """*plugin* could not tell a person; the *reason* is for the log, a metric has no room for it."""
+        self._events.failures.add("notify", plugin)
+
+    def summary(self) -> list[HookSummary]:
+        """Each plugin's calls of each hook, in the order in which they were watched."""
+        return [
+            HookSummary(hook, plugin, total.calls, total.error, total.quantile(0.5), total.quantile(0.99))
+            for (hook, plugin), total in self._collector.totals().items()
+        ]
+
+    def serve(self, host: str, port: int, liveness: Liveness) -> int:
+        """Serve `/metrics` and `/healthz` until closed; answers the port, which is a free one for 0.
+
+        Whoever can connect reads equity and positions: serve on loopback unless the network is
+        trusted. Raises ConfigurationError when the address cannot be had.
+        """
+        self._server = Server(host, port, self.registry, liveness)
+        return self._server.port
+
+    def close(self) -> None:
+        """Stop serving and let go of the recorder. What was counted can still be read."""
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+        self._watch.close()
+        self._recorder.close()
+
+    def _count_failed(self) -> None:
+        self._collector.errors["event"] += 1
+
+
+def _versions() -> dict[str, str]:
+    """The version of the distribution that brought each installed plugin, by its class's path."""
+    return {entry.value: entry.dist.version for entry in entry_points(group=PROJECT) if entry.dist}
+
+
+def _path_of(plugin: object) -> str:
+    kind = type(plugin)
+    return f"{kind.__module__}:{kind.__qualname__}"

@@ -8,15 +8,17 @@ cost, subclass `Paper`, override `slippage_of`, `commission_of` or `latency_of`,
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from decimal import Decimal
+from operator import itemgetter
 from typing import TypeAlias
 
 from nicegold import (
-    AT_OPEN,
+    DAY,
     Accepted,
     Account,
     Bar,
+    Book,
     Cancel,
     Canceled,
     CancelRejected,
@@ -26,6 +28,7 @@ from nicegold import (
     Instrument,
     Market,
     Match,
+    Meeting,
     Order,
     OrderType,
     Placed,
@@ -33,37 +36,20 @@ from nicegold import (
     Rejected,
     Replace,
     Replaced,
+    Resting,
+    Sessions,
+    Side,
     Swap,
     TimeInForce,
-    Touch,
     Triggered,
     hookimpl,
-    match,
     plugin,
-    touch,
 )
 
-_AT_ONCE = frozenset({TimeInForce.IOC, TimeInForce.FOK})
+_LIMITED = (OrderType.LIMIT, OrderType.STOP_LIMIT)
 _MILLISECOND = 1_000_000
 _ZERO = Decimal(0)
 Change: TypeAlias = Cancel | Replace
-
-
-@dataclass(eq=False, slots=True)
-class Resting:
-    """An order in the venue's book."""
-
-    order: Order
-    works_from: int
-    remaining: Decimal
-    asleep: bool
-    #: Began to work inside the bar in hand.
-    inside: bool = False
-    triggered: bool = False
-    #: The best price that a trailing stop has met.
-    best: Decimal | None = None
-    #: Has met the market in hand, so an immediate order has had its chance.
-    met: bool = False
 
 
 @plugin
@@ -83,42 +69,49 @@ class Paper:
     latency_ms: int = 0
     volume_share: Decimal | None = None
     name: str = "paper"
-    _book: dict[str, Resting] = field(init=False, default_factory=dict)
-    _changes: list[tuple[int, Change]] = field(init=False, default_factory=list)
-    _days: dict[str, int] = field(init=False, default_factory=dict)
+    _book: Book = field(init=False, default_factory=Book)
+    #: When each change reaches the venue, and the symbol of its order.
+    _changes: list[tuple[int, str, Change]] = field(init=False, default_factory=list)
+    #: The trading day up to which financing is paid, of what is held.
+    _financed: dict[str, int] = field(init=False, default_factory=dict)
     _accepted: int = field(init=False, default=0)
     _traded: int = field(init=False, default=0)
 
     def __post_init__(self) -> None:
         for setting in ("commission_rate", "slippage", "slippage_of_range", "latency_ms"):
-            if not getattr(self, setting) >= 0:
-                raise ValueError(f"{setting} must not be negative: it is {getattr(self, setting)}")
-        if self.volume_share is not None and not 0 < self.volume_share <= 1:
-            raise ValueError(f"volume_share must be above 0 and at most 1: it is {self.volume_share}")
+            value = Decimal(getattr(self, setting))
+            if not value.is_finite() or value < 0:
+                raise ValueError(f"{setting} must not be negative: it is {value}")
+        if not Decimal(self.commission).is_finite():
+            raise ValueError(f"commission must be an amount of money: it is {self.commission}")
+        share = self.volume_share
+        if share is not None and (not share.is_finite() or not 0 < share <= 1):
+            raise ValueError(f"volume_share must be above 0 and at most 1: it is {share}")
 
     @hookimpl
     def startup(self, instruments: Mapping[str, Instrument], account: Account) -> None:
         self._instruments = instruments
         #: The venue's own books: the same fold, over what the venue did.
-        self._account = Portfolio(account, instruments)
-        needs_prices = (i.margin_rate or i.currency != account.currency for i in instruments.values())
-        self._marks = any(needs_prices)
-        self._pays_swap = any(i.swap_long or i.swap_short for i in instruments.values())
+        self.account = Portfolio(account, instruments)
+        self._on_margin = [each for each in instruments.values() if each.margin_rate]
+        foreign = any(each.currency != account.currency for each in instruments.values())
+        self._needs_prices = foreign or bool(self._on_margin)
 
     # What costs what.
 
     def slippage_of(self, order: Order, market: Market) -> Decimal:
         """Price against us on a market or stop order."""
         if isinstance(market, Bar) and self.slippage_of_range:
-            return self.slippage + self.slippage_of_range * Decimal(repr(market.high - market.low))
+            span = Decimal(repr(market.high)) - Decimal(repr(market.low))
+            return self.slippage + self.slippage_of_range * span
         return self.slippage
 
     def commission_of(self, order: Order, quantity: Decimal, price: Decimal) -> Decimal:
         """Account currency for *quantity* lots at *price*."""
-        value = self._account.value(order.symbol, quantity, price) if self.commission_rate else _ZERO
+        value = self.account.value(order.symbol, quantity, price) if self.commission_rate else _ZERO
         return quantity * self.commission + value * self.commission_rate
 
-    def latency_of(self, order: Order | Change) -> int:
+    def latency_of(self, request: Order | Change) -> int:
         """Nanoseconds from us to the venue."""
         return self.latency_ms * _MILLISECOND
 
@@ -126,261 +119,267 @@ class Paper:
 
     @hookimpl
     def place_order(self, order: Order) -> Accepted | Rejected:
-        missing = self._missing_margin(order)
-        if missing is not None:
-            return Rejected(order_id=order.id, time=order.time, reason=missing)
+        reason = self._take(order)
+        if reason:
+            return Rejected(order_id=order.id, time=order.time, reason=reason)
         self._accepted += 1
-        self._book[order.id] = Resting(
-            order, order.time + self.latency_of(order), order.quantity, asleep=bool(order.parent)
-        )
-        return Accepted(
-            order_id=order.id, time=order.time, venue_order_id=f"{self.name}-{self._accepted}"
-        )
+        return Accepted(order_id=order.id, time=order.time, venue_order_id=f"{self.name}-{self._accepted}")
 
     @hookimpl
-    def cancel_order(self, cancel: Cancel) -> Placed:
-        self._changes.append((cancel.time + self.latency_of(cancel), cancel))
-        return Placed(order_id=cancel.order_id, time=cancel.time, broker=self.name)
+    def cancel_order(self, cancel: Cancel, order: Order) -> Placed:
+        return self._note(cancel, order)
 
     @hookimpl
-    def replace_order(self, replace: Replace) -> Placed:
-        self._changes.append((replace.time + self.latency_of(replace), replace))
-        return Placed(order_id=replace.order_id, time=replace.time, broker=self.name)
+    def replace_order(self, replace: Replace, order: Order) -> Placed:
+        return self._note(replace, order)
+
+    def _note(self, change: Change, order: Order) -> Placed:
+        self._changes.append((change.time + self.latency_of(change), order.symbol, change))
+        return Placed(order_id=order.id, time=change.time, broker=self.name)
+
+    def _take(self, order: Order) -> str:
+        """Take *order* into the book, or answer why not."""
+        if order.parent and order.parent not in self._book:
+            return f"its parent {order.parent} is not working"
+        free = self._free_margin()
+        self._book[order.id] = self._resting(order)
+        missing = self._missing(free, self._free_margin())
+        if missing:
+            del self._book[order.id]
+        return missing
+
+    def _resting(self, order: Order) -> Resting:
+        instrument = self._instruments[order.symbol]
+        resting = Resting(order, instrument, order.time + self.latency_of(order))
+        if order.parent:
+            resting.backed = self._book[order.parent].filled
+        if order.time_in_force is TimeInForce.DAY:
+            resting.day = _day_on(instrument.sessions, order.time)
+        return resting
 
     # What the market does.
 
     @hookimpl
     def match_orders(self, market: Market) -> list[Execution] | None:
-        if self._marks:
-            self._account.apply(market)
-        if not (self._book or self._changes or self._pays_swap):
+        if self._needs_prices:
+            self.account.apply(market)
+        if not (self._book or self._changes or self._financed):
             return None
-        start = market.start if isinstance(market, Bar) else market.time
+        meeting = Meeting(market, self._instruments[market.symbol], self.volume_share)
         executions: list[Execution] = []
-        if self._pays_swap:
-            executions += self._swaps(market.symbol, start)
+        if market.symbol in self._financed:
+            executions += self._pay_swap(market.symbol, meeting.start)
         if self._changes:
-            executions += self._apply_changes(start)
-        if self._book:
-            executions += self._expire(market.symbol, start)
-            executions += self._meet(market, start)
+            executions += self._apply_changes(market.symbol, meeting.start)
+        if any(map(meeting.disturbs, self._book.values())):
+            executions += self._meet(meeting)
         return executions or None
 
-    def _meet(self, market: Market, start: int) -> Iterable[Execution]:
-        """Fill what *market* fills, one order after another, since each fill may wake or end others."""
-        left: dict[bool, Decimal | None] = {}
-        met: dict[bool, Touch] = {}
-        while True:
-            found = self._next(market, start, met, left)
-            if found is None:
-                break
+    def _meet(self, meeting: Meeting) -> Iterable[Execution]:
+        """One step after another, since each fill may wake, reduce or end other orders."""
+        symbol = meeting.market.symbol
+        yield from self._expire(symbol, meeting.start)
+        while (found := self._book.first(meeting)) is not None:
             resting, hit = found
-            if hit.price is None:
-                resting.triggered = resting.inside = True
-                yield Triggered(order_id=resting.order.id, time=market.time)
+            if resting.awaits_trigger:
+                yield from self._trigger(resting, hit, meeting)
             else:
-                yield from self._fill(resting, hit, hit.price, market, start, left)
-        yield from self._end_of(market, met)
+                yield from self._fill(resting, hit, meeting)
+        yield from self._end_of(meeting)
+        yield from self._expire(symbol, meeting.market.time)
 
-    def _next(
-        self, market: Market, start: int, met: dict[bool, Touch], left: dict[bool, Decimal | None]
-    ) -> tuple[Resting, Match] | None:
-        """The order that fills first of all that can."""
-        first: tuple[Resting, Match] | None = None
-        for resting in self._book.values():
-            order = resting.order
-            if order.symbol != market.symbol or resting.asleep or resting.works_from > start:
-                continue
-            resting.met = True
-            buys = order.side.sign > 0
-            if left.setdefault(buys, self._volume(market, buys)) == _ZERO or not resting.remaining:
-                continue
-            if buys not in met:
-                met[buys] = touch(market, order.side, self._instruments[order.symbol])
-            hit = match(
-                order, met[buys], inside=resting.inside, triggered=resting.triggered, best=resting.best
-            )
-            if hit is not None and (first is None or hit.phase < first[1].phase):
-                first = resting, hit
-        return first
+    def _trigger(self, resting: Resting, hit: Match, meeting: Meeting) -> Iterable[Execution]:
+        time = meeting.time_of(resting, hit)
+        resting.trigger(hit)
+        if resting.order.order_type is OrderType.STOP_LIMIT:
+            yield Triggered(order_id=resting.order.id, time=time)
 
-    def _fill(
-        self,
-        resting: Resting,
-        hit: Match,
-        mirrored: Decimal,
-        market: Market,
-        start: int,
-        left: dict[bool, Decimal | None],
-    ) -> Iterable[Execution]:
-        order = resting.order
-        buys = order.side.sign > 0
-        quantity = self._quantity(resting, left[buys])
-        if quantity == _ZERO:
-            yield self._drop(resting, market.time, "nothing can fill")
-            return
-        slipped = mirrored + self.slippage_of(order, market) if hit.slips else mirrored
-        price = self._instruments[order.symbol].to_price(slipped * order.side.sign)
+    def _fill(self, resting: Resting, hit: Match, meeting: Meeting) -> Iterable[Execution]:
+        order, time = resting.order, meeting.time_of(resting, hit)
+        quantity, reason = self._quantity(resting, meeting)
+        if quantity:
+            yield self._trade(order, quantity, self._price(order, hit, meeting.market), time)
+            self._book.fill(resting, quantity, hit, meeting)
+            self._count_nights_from(order.symbol, meeting.start)
+        else:
+            yield self._cancel(resting, time, reason)
+        yield from self._sweep(time)
+
+    def _quantity(self, resting: Resting, meeting: Meeting) -> tuple[Decimal, str]:
+        """Lots that fill now; when there are none, also why."""
+        order, left, wanted = resting.order, meeting.left(resting), resting.remaining
+        reason = "there is nothing left to reduce"
+        if order.reduce_only:
+            held = self.account.position(order.symbol).quantity
+            wanted = min(wanted, max(-held * order.side.sign, _ZERO))
+        if left is not None:
+            wanted = min(wanted, left)
+        if order.time_in_force is TimeInForce.FOK and wanted < resting.remaining:
+            wanted, reason = _ZERO, f"only {wanted} can be filled at once"
+        return wanted, reason
+
+    def _price(self, order: Order, hit: Match, market: Market) -> Decimal:
+        met = hit.price
+        if order.order_type not in _LIMITED:
+            met += self.slippage_of(order, market)
+        instrument = self._instruments[order.symbol]
+        # Slippage may not take a price below the lowest there is.
+        return max(instrument.to_price(met * order.side.sign), instrument.tick_size)
+
+    def _trade(self, order: Order, quantity: Decimal, price: Decimal, time: int) -> Fill:
         self._traded += 1
         fill = Fill(
             order_id=order.id,
             trade_id=f"{self.name}-{self._traded}",
-            time=start if hit.phase == AT_OPEN else market.time,
+            time=time,
             symbol=order.symbol,
             side=order.side,
             quantity=quantity,
             price=price,
             commission=self.commission_of(order, quantity, price),
         )
-        self._account.apply(fill)
-        self._days.setdefault(order.symbol, self._day(order.symbol, start))
-        available = left[buys]
-        left[buys] = None if available is None else available - quantity
-        resting.remaining -= quantity
-        # While its parent still fills, an exit waits for more to protect.
-        if not resting.remaining and order.parent not in self._book:
-            del self._book[order.id]
-        yield fill
-        yield from self._after_fill(order, quantity, hit, market)
+        self.account.apply(fill)
+        return fill
 
-    def _quantity(self, resting: Resting, available: Decimal | None) -> Decimal:
-        """Lots that fill now: 0 when a fill-or-kill cannot, or when there is nothing left to reduce."""
-        order, wanted = resting.order, resting.remaining
-        if order.reduce_only:
-            held = self._account.position(order.symbol).quantity
-            wanted = min(wanted, max(-held * order.side.sign, _ZERO))
-        if available is None:
-            return wanted
-        if order.time_in_force is TimeInForce.FOK and available < wanted:
-            return _ZERO
-        return min(wanted, available)
-
-    def _after_fill(
-        self, order: Order, quantity: Decimal, hit: Match, market: Market
-    ) -> Iterable[Execution]:
-        """Wake the children, and cancel or reduce the orders that exclude this one."""
-        for other in list(self._book.values()):
-            if other.order.parent == order.id:
-                if other.asleep:
-                    other.asleep, other.remaining = False, _ZERO
-                    other.inside = hit.phase != AT_OPEN
-                other.remaining = min(other.remaining + quantity, other.order.quantity)
-            elif order.oco and other.order.oco == order.oco and other.order.id != order.id:
-                other.remaining = max(other.remaining - quantity, _ZERO)
-                if order.id not in self._book or not other.remaining:
-                    yield self._drop(other, market.time, f"{order.id} filled")
-
-    def _end_of(self, market: Market, met: Mapping[bool, Touch]) -> Iterable[Execution]:
-        """Immediate orders have had their chance; trailing stops remember the best price."""
-        for resting in list(self._book.values()):
-            if not resting.met:
+    def _sweep(self, time: int) -> Iterable[Execution]:
+        """Take out what is filled, with the orders that it excludes, and what will never fill."""
+        while (resting := self._book.spent()) is not None:
+            if not resting.is_complete:
+                yield self._cancel(resting, time, "there is nothing left for it to fill")
                 continue
-            resting.met = resting.inside = False
-            order = resting.order
-            if order.time_in_force in _AT_ONCE:
-                yield self._drop(resting, market.time, "not filled at once")
-            elif order.order_type is OrderType.TRAILING_STOP and (buys := order.side.sign > 0) in met:
-                low = met[buys].low
-                resting.best = low if resting.best is None else min(resting.best, low)
+            del self._book[resting.order.id]
+            for sibling in self._book.siblings(resting.order):
+                yield self._cancel(sibling, time, f"{resting.order.id} filled")
 
-    def _volume(self, market: Market, buys: bool) -> Decimal | None:
-        """Lots that one side can trade on *market*; None when that is not limited."""
-        if self.volume_share is None:
-            return None
-        if isinstance(market, Bar):
-            size = market.volume
-        else:
-            size = market.ask_size if buys else market.bid_size
-        step = self._instruments[market.symbol].to_quantity
-        return step(Decimal(repr(size)) * self.volume_share)
+    def _cancel(self, resting: Resting, time: int, reason: str) -> Canceled:
+        del self._book[resting.order.id]
+        return Canceled(order_id=resting.order.id, time=time, reason=reason)
 
     # What time does.
 
-    def _expire(self, symbol: str, start: int) -> Iterable[Execution]:
-        for resting in list(self._book.values()):
-            order = resting.order
-            if order.symbol != symbol:
-                continue
-            match order.time_in_force:
-                case TimeInForce.GTD:
-                    ended = order.expires <= start
-                case TimeInForce.DAY:
-                    ended = self._day(symbol, order.time) < self._day(symbol, start)
-                case _:
-                    ended = False
-            if ended:
-                self._book.pop(order.id, None)
-                yield Expired(order_id=order.id, time=start)
-                yield from self._orphans(order, start)
+    def _end_of(self, meeting: Meeting) -> Iterable[Execution]:
+        """Immediate orders have had their chance."""
+        for resting in self._book.working(meeting):
+            if resting.is_immediate and resting.since is None:
+                yield self._cancel(resting, meeting.market.time, "it could not be filled at once")
+            meeting.leave(resting)
+        yield from self._sweep(meeting.market.time)
 
-    def _swaps(self, symbol: str, start: int) -> Iterable[Execution]:
+    def _expire(self, symbol: str, now: int) -> Iterable[Execution]:
+        expired = [
+            each
+            for each in self._book.values()
+            if each.order.symbol == symbol and self._has_expired(each, now)
+        ]
+        for resting in expired:
+            del self._book[resting.order.id]
+            yield Expired(order_id=resting.order.id, time=now)
+        if expired:
+            yield from self._sweep(now)
+
+    def _has_expired(self, resting: Resting, now: int) -> bool:
+        order = resting.order
+        match order.time_in_force:
+            case TimeInForce.GTD:
+                return order.expires <= now
+            case TimeInForce.DAY:
+                return resting.day < self._day(order.symbol, now)
+            case _:
+                return False
+
+    def _count_nights_from(self, symbol: str, start: int) -> None:
+        instrument = self._instruments[symbol]
+        if not (instrument.swap_long or instrument.swap_short):
+            return
+        if self.account.position(symbol).quantity:
+            self._financed.setdefault(symbol, self._day(symbol, start))
+        else:
+            self._financed.pop(symbol, None)
+
+    def _pay_swap(self, symbol: str, start: int) -> Iterable[Execution]:
         """Financing for each night since the last one, three for Wednesday's, none at the weekend."""
-        held = self._account.position(symbol).quantity
-        today = self._day(symbol, start)
-        last = self._days.get(symbol, today)
-        self._days[symbol] = today
-        nights = sum(_nights(day) for day in range(last, today))
-        if held and nights:
+        last, today = self._financed[symbol], self._day(symbol, start)
+        nights = sum(map(_nights, range(last, today)))
+        self._financed[symbol] = max(last, today)
+        if nights:
             instrument = self._instruments[symbol]
+            held = self.account.position(symbol).quantity
             rate = instrument.swap_long if held > 0 else instrument.swap_short
             swap = Swap(symbol=symbol, time=start, amount=abs(held) * rate * nights)
-            self._account.apply(swap)
+            self.account.apply(swap)
             yield swap
 
-    def _apply_changes(self, start: int) -> Iterable[Execution]:
-        due = [change for at, change in self._changes if at <= start]
-        self._changes = [(at, change) for at, change in self._changes if at > start]
-        for change in due:
+    def _apply_changes(self, symbol: str, start: int) -> Iterable[Execution]:
+        for change in self._due(symbol, start):
             resting = self._book.get(change.order_id)
             if resting is None:
-                yield CancelRejected(order_id=change.order_id, time=start, reason="too late: not working")
+                yield CancelRejected(
+                    order_id=change.order_id, time=start, reason="too late: it is not working"
+                )
             elif isinstance(change, Cancel):
-                yield self._drop(resting, start, "asked")
-                yield from self._orphans(resting.order, start)
+                yield self._cancel(resting, start, "asked")
             else:
-                yield from self._amend(resting, change, start)
+                yield self._amend(resting, change, start)
+        yield from self._sweep(start)
 
-    def _amend(self, resting: Resting, change: Replace, start: int) -> Iterable[Execution]:
-        filled = resting.order.quantity - resting.remaining
-        order = resting.order = change.of(resting.order)
-        resting.remaining = max(order.quantity - filled, _ZERO)
-        yield Replaced(
+    def _due(self, symbol: str, start: int) -> list[Change]:
+        """The changes that have reached the venue by *start*, in the order in which they did."""
+        due = [each for each in self._changes if each[0] <= start and each[1] == symbol]
+        self._changes = [each for each in self._changes if each not in due]
+        return [change for _, _, change in sorted(due, key=itemgetter(0))]
+
+    def _amend(self, resting: Resting, change: Replace, time: int) -> Replaced | CancelRejected:
+        before, free = resting.order, self._free_margin()
+        order = change.of(before)
+        resting.amend(order)
+        missing = self._missing(free, self._free_margin())
+        if missing:
+            resting.amend(before)
+            return CancelRejected(order_id=order.id, time=time, reason=missing)
+        return Replaced(
             order_id=order.id,
-            time=start,
+            time=time,
             quantity=order.quantity,
             price=order.price,
             stop_price=order.stop_price,
         )
-        if not resting.remaining:
-            self._book.pop(order.id, None)
-
-    def _drop(self, resting: Resting, time: int, reason: str) -> Canceled:
-        self._book.pop(resting.order.id, None)
-        return Canceled(order_id=resting.order.id, time=time, reason=reason)
-
-    def _orphans(self, parent: Order, time: int) -> Iterable[Execution]:
-        """Children that will never wake, now that their parent is gone."""
-        for resting in list(self._book.values()):
-            if resting.order.parent == parent.id and (resting.asleep or not resting.remaining):
-                yield self._drop(resting, time, f"{parent.id} is gone")
 
     # What the account allows.
 
-    def _missing_margin(self, order: Order) -> str | None:
-        rate = self._instruments[order.symbol].margin_rate
-        price = self._account.price(order.symbol)
-        if not rate or order.reduce_only or order.parent or price != price:
-            return None
-        held = self._account.position(order.symbol).quantity
-        added = abs(held + order.signed_quantity) - abs(held)
-        needed = self._account.value(order.symbol, added, Decimal(repr(price))) * rate
-        free = Decimal(repr(self._account.equity)) - self._account.margin
-        if added <= 0 or needed <= free:
-            return None
-        return f"not enough margin: needs {needed:.2f} {self._account.currency}, {free:.2f} is free"
+    def _free_margin(self) -> Decimal:
+        """Account currency held back neither by positions nor by what the orders may open."""
+        if not self._on_margin:
+            return _ZERO
+        return Decimal(repr(self.account.equity)) - sum(map(self._held_back, self._on_margin), _ZERO)
+
+    def _held_back(self, instrument: Instrument) -> Decimal:
+        """Account currency for the larger of what buys and what sells would leave us holding."""
+        symbol, price = instrument.symbol, self.account.price(instrument.symbol)
+        if price != price:
+            return _ZERO
+        entering = {Side.BUY: _ZERO, Side.SELL: _ZERO}
+        for resting in self._book.values():
+            if resting.order.symbol == symbol and not resting.order.reduce_only:
+                entering[resting.order.side] += resting.remaining
+        held = self.account.position(symbol).quantity
+        most = max(held + entering[Side.BUY], entering[Side.SELL] - held)
+        return self.account.value(symbol, most, Decimal(repr(price))) * instrument.margin_rate
+
+    def _missing(self, before: Decimal, after: Decimal) -> str:
+        """Why free margin may not go from *before* to *after*; empty where it may."""
+        if after >= 0 or after >= before:
+            return ""
+        currency = self.account.currency
+        return f"not enough margin: it needs {before - after:.2f} {currency}, {before:.2f} is free"
 
     def _day(self, symbol: str, time: int) -> int:
         return self._instruments[symbol].sessions.trading_day(time)
+
+
+def _day_on(sessions: Sessions, time: int) -> int:
+    """The trading day that is on at *time*, or the next to open."""
+    moments = range(time, time + 8 * DAY, DAY // 96)
+    return sessions.trading_day(next(filter(sessions.is_open, moments), time))
 
 
 def _nights(day: int) -> int:

@@ -1,0 +1,22 @@
+"""Where a run's log goes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TextIO
+
+from nicegold_ops.telemetry.logs import Logs
+
+LOG = "log.jsonl"
+
+
+@contextmanager
+def logged(folder: Path, stream: TextIO | None) -> Iterator[None]:
+    """Log to the run's *folder*, and to *stream* unless something else is shown there."""
+    logs = Logs(file=folder / LOG, stream=stream)
+    try:
+        yield
+    finally:
+        logs.close()

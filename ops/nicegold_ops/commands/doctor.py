@@ -1,0 +1,197 @@
+"""`nicegold doctor`: whether this machine and this configuration are fit to trade."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import sqlite3
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError, requires, version
+from pathlib import Path
+from typing import Literal
+
+import click
+import msgspec
+import sqlalchemy as sa
+from rich.text import Text
+
+from nicegold_ops.commands._options import CONFIGURATION, config_option, json_option, state_option
+from nicegold_ops.commands._output import answer, console, moment, table
+from nicegold_ops.commands._runs import JOURNAL, journal_in
+from nicegold_ops.config import installed, load
+from nicegold_ops.errors import DataError, NicegoldError, in_one_line
+from nicegold_ops.journal import Run, all_runs, read
+
+Status = Literal["ok", "warn", "fail"]
+
+_COLOURS = {"ok": "green", "warn": "yellow", "fail": "bold red"}
+_GIGABYTE = 10**9
+#: Free bytes below which a run should not begin, and below which it should not be left alone.
+_TOO_LITTLE, _LITTLE = _GIGABYTE // 10, _GIGABYTE
+#: Seconds for a write to reach the disk, above which each order waits noticeably.
+_SLOW = 0.05
+#: Runs whose chains are verified, from the last.
+_RUNS = 5
+#: 2026-01-01: no clock that shows less is right.
+_BORN = 1_767_225_600_000_000_000
+_REQUIREMENT = re.compile(r"(?P<name>[\w.-]+)[^;]*(?:;.*extra == ['\"](?P<extra>\w+)['\"])?")
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """What was looked at, how it is, and the way out if it is not well."""
+
+    about: str
+    status: Status
+    says: str
+    way_out: str = ""
+
+
+@click.command()
+@config_option
+@state_option
+@json_option
+def command(config: Path, state: Path | None, json_to: Path | None) -> int:
+    """Look whether this machine and the configuration are fit to trade; exits with 1 if not."""
+    findings = [*_machine(), *_plugins(), *_configured(config, state)]
+    shown = table("", "", "about", "is", "way out")
+    for each in findings:
+        shown.add_row(Text(each.status, _COLOURS[each.status]), each.about, each.says, each.way_out)
+    answer(findings, json_to, shown)
+    return 1 if any(each.status == "fail" for each in findings) else 0
+
+
+# The machine.
+
+
+def _machine() -> Iterator[Finding]:
+    yield Finding("python", "ok", f"{sys.version.split()[0]} on {sys.platform}")
+    yield from _packages()
+    yield Finding("sqlite", "ok", sqlite3.sqlite_version)
+    yield _clock(time.time_ns())
+    promtool = shutil.which("promtool")
+    yield (
+        Finding("promtool", "ok", promtool)
+        if promtool
+        else Finding("promtool", "warn", "is not installed", "to check rules: apt-get install prometheus")
+    )
+    out = console()
+    kind = f"{out.color_system or 'no'} colours, {out.width} columns" if out.is_terminal else "none"
+    yield Finding("terminal", "ok", kind)
+
+
+def _packages() -> Iterator[Finding]:
+    yield Finding("nicegold", "ok", version("nicegold"))
+    for requirement in requires("nicegold") or ():
+        found = _REQUIREMENT.match(requirement)
+        if found is not None and found["name"] != "nicegold":
+            yield _package(found["name"], found["extra"])
+
+
+def _package(name: str, extra: str | None) -> Finding:
+    try:
+        return Finding(name, "ok", version(name))
+    except PackageNotFoundError:
+        way_out = f'pip install "nicegold[{extra}]"' if extra else f"pip install {name}"
+        return Finding(name, "warn" if extra else "fail", "is not installed", way_out)
+
+
+def _clock(now: int) -> Finding:
+    if now < _BORN:
+        return Finding(
+            "clock", "fail", f"shows {moment(now)} UTC", "set it; without a right time no order is"
+        )
+    return Finding("clock", "ok", f"{moment(now)} UTC")
+
+
+# The plugins.
+
+
+def _plugins() -> Iterator[Finding]:
+    broken = 0
+    for name, entry in installed().items():
+        try:
+            entry.load()
+        except (Exception, SystemExit) as error:
+            broken += 1
+            says = f"cannot be imported: {in_one_line(error)}"
+            whose = entry.dist.name if entry.dist else entry.module
+            yield Finding(f"plugin {name}", "warn", says, f"mend or uninstall {whose}")
+    yield Finding("plugins", "ok", f"{len(installed()) - broken} can be enabled")
+
+
+# The configuration, and what it has done.
+
+
+def _configured(config: Path, state: Path | None) -> Iterator[Finding]:
+    try:
+        settings = load(config)
+    except NicegoldError as error:
+        missing = config == CONFIGURATION and not config.exists()
+        yield Finding("configuration", "warn" if missing else "fail", str(error), "")
+    else:
+        yield Finding(
+            "configuration", "ok", f"{config}: {len(settings.plugins)} plugins in {settings.run.mode}"
+        )
+        state = state or settings.run.state
+    if state is not None:
+        yield from _state(state)
+        yield from _journal(state)
+
+
+def _state(state: Path) -> Iterator[Finding]:
+    folder = next(each for each in (state.absolute(), *state.absolute().parents) if each.exists())
+    try:
+        seconds = _durable_write(folder)
+    except OSError as error:
+        yield Finding("state", "fail", f"{folder}: {error.strerror}", "name another folder in [run] state")
+        return
+    yield Finding("state", "ok", f"{state} can be written")
+    if seconds > _SLOW:
+        way_out = "each order waits for it; put the state folder on a faster disk"
+        yield Finding("fsync", "warn", f"takes {seconds * 1e3:,.1f} ms", way_out)
+    else:
+        yield Finding("fsync", "ok", f"takes {seconds * 1e3:,.1f} ms")
+    yield _room(shutil.disk_usage(folder).free)
+
+
+def _durable_write(folder: Path) -> float:
+    """Seconds that it takes to get a page onto the disk of *folder*. Raises OSError."""
+    with tempfile.TemporaryFile(dir=folder) as file:
+        began = time.perf_counter()
+        file.write(bytes(4096))
+        file.flush()
+        os.fsync(file.fileno())
+        return time.perf_counter() - began
+
+
+def _room(free: int) -> Finding:
+    status: Status = "fail" if free < _TOO_LITTLE else "warn" if free < _LITTLE else "ok"
+    way_out = "" if status == "ok" else "make room: a full disk stops trading"
+    return Finding("disk", status, f"{free / _GIGABYTE:,.1f} GB free", way_out)
+
+
+def _journal(state: Path) -> Iterator[Finding]:
+    if not (state / JOURNAL).exists():
+        yield Finding("journal", "ok", "there is none yet")
+        return
+    try:
+        store = journal_in(state)
+        runs = all_runs(store)
+    except (NicegoldError, sa.exc.SQLAlchemyError) as error:
+        yield Finding("journal", "fail", in_one_line(error), "move it away; the next run begins a new one")
+        return
+    yield Finding("journal", "ok", f"{len(runs)} runs")
+    yield from (_chain(store, run) for run in runs[-_RUNS:])
+    store.dispose()
+
+
+def _chain(store: sa.Engine, run: Run) -> Finding:
+    try:
+        events = sum(1 for _ in read(store, run.run))
+    except DataError as error:
+        return Finding(f"run {run.run}", "fail", str(error), "restore the journal from a copy")
+    return Finding(f"run {run.run}", "ok", f"{events:,} records, each block as it was written")

@@ -1,0 +1,185 @@
+"""`nicegold replay`: a run again from what is on record, compared event by event."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from decimal import Decimal
+from itertools import zip_longest
+from pathlib import Path
+
+import click
+import msgspec
+import sqlalchemy as sa
+from msgspec.structs import replace
+from rich.console import RenderableType
+
+from nicegold import Event, Finished, Started
+from nicegold_ops import session
+from nicegold_ops.app import App, bootstrap
+from nicegold_ops.commands._options import config_option, json_option, state_option
+from nicegold_ops.commands._output import answer, facts, money, progress
+from nicegold_ops.commands._runs import aside, base_of, journal_in, state_of
+from nicegold_ops.config import parse
+from nicegold_ops.errors import DataError
+from nicegold_ops.journal import MarketRead, Received, Run, find_run, open_journal, read
+from nicegold_ops.report.result import OpenPosition, result_of
+
+
+class Difference(msgspec.Struct, frozen=True):
+    """The first event, by its number in the run, that is not the same again."""
+
+    sequence: int
+    recorded: Event | None
+    repeated: Event | None
+
+
+class Repetition(msgspec.Struct, frozen=True):
+    """How a run went when it was repeated, and what it comes to.
+
+    *finished* says whether the run ended on purpose; one that was killed is repeated up to its
+    last record. *version* is the nicegold that recorded it.
+    """
+
+    run: str
+    identical: bool
+    difference: Difference | None
+    events: int
+    finished: bool
+    version: str
+    positions: list[OpenPosition]
+    cash: str
+    final_equity: float
+    currency: str
+    fingerprint: str
+
+
+@click.command()
+@click.argument("run", required=False)
+@config_option
+@state_option
+@json_option
+def command(run: str | None, config: Path, state: Path | None, json_to: Path | None) -> int:
+    """Repeat RUN from the journal and compare event by event; the last run if not said.
+
+    Exits with 1 when an event differs. A run that was killed is repeated up to its last record.
+    """
+    folder = state_of(config, state)
+    store = journal_in(folder)
+    try:
+        found = find_run(store, run)
+        repetition = _repeat(store, found, folder)
+    finally:
+        store.dispose()
+    answer(repetition, json_to, *_shown(repetition))
+    return 0 if repetition.identical else 1
+
+
+def _repeat(store: sa.Engine, run: Run, state: Path) -> Repetition:
+    started = next(read(store, run.run), None)
+    if not isinstance(started, Started):
+        raise DataError(f"run {run.run} has nothing on record; it ended before it began")
+    # The paths in a configuration are seen from its folder, and the state folder is one of them.
+    place = base_of(started.configuration, state) / f"configuration of {run.run}"
+    with aside(parse(started.configuration, place)) as settings:
+        app = bootstrap(settings, Run(f"{run.run} again", "replay", run.started_at), store=open_journal(None))
+        try:
+            _refuse_changed_sources(started, app)
+            return _compared(store, run.run, started, app)
+        finally:
+            app.close()
+
+
+def _refuse_changed_sources(started: Started, app: App) -> None:
+    for feed, source in started.sources.items():
+        now = app.sources.get(feed)
+        if now is None or now.digest != source.digest:
+            raise DataError(
+                f"{source.location} has changed since the run, or {feed} reads it differently: "
+                f"its digest was {source.digest} and is {now.digest if now else 'none'}; put back what was read"
+            )
+
+
+def _compared(store: sa.Engine, run: str, started: Started, app: App) -> Repetition:
+    with progress(f"replay of {run}") as shown:
+        outcome = session.replay(app, read(store, run), progress=shown)
+    finished = _is_finished(store, run)
+    difference = first_difference(read(store, run), read(app.store, app.run.run), finished=finished)
+    result = result_of(app, outcome)
+    return Repetition(
+        run=run,
+        identical=difference is None,
+        difference=difference,
+        events=app.engine.sequence,
+        finished=finished,
+        version=started.version,
+        positions=result.positions,
+        cash=str(app.portfolio.cash),
+        final_equity=result.final_equity,
+        currency=result.currency,
+        fingerprint=result.fingerprint,
+    )
+
+
+def _is_finished(store: sa.Engine, run: str) -> bool:
+    return any(isinstance(event, Finished) for event in read(store, run))
+
+
+def first_difference(
+    recorded: Iterable[Event], repeated: Iterable[Event], *, finished: bool
+) -> Difference | None:
+    """Where *repeated* is not byte for byte what was *recorded*.
+
+    Of a run that was not *finished* the record just ends: what comes after is no difference. The
+    version that recorded is none either.
+    """
+    encode = msgspec.json.Encoder().encode
+    sequence = 1
+    for before, again in zip_longest(recorded, repeated):
+        if before is None and not finished:
+            return None
+        if encode(_comparable(before)) != encode(_comparable(again)):
+            return Difference(sequence, before, again)
+        sequence += _numbers(before)
+    return None
+
+
+def _comparable(event: Event | None) -> Event | None:
+    return replace(event, version="") if isinstance(event, Started) else event
+
+
+def _numbers(event: Event | None) -> int:
+    """How many numbers of the run *event* takes."""
+    match event:
+        case MarketRead():
+            return event.events
+        case Received():
+            return 0
+        case _:
+            return 1
+
+
+def _shown(again: Repetition) -> list[RenderableType]:
+    portfolio = facts(
+        ("run", again.run if again.finished else f"{again.run}, which was killed: up to its last record"),
+        ("events", f"{again.events:,}"),
+        *(
+            ("open", f"{each.quantity} {each.symbol} from {each.average_price:.2f}")
+            for each in again.positions
+        ),
+        ("cash", money(Decimal(again.cash), again.currency)),
+        ("equity", money(again.final_equity, again.currency)),
+        ("fingerprint", again.fingerprint),
+    )
+    found = again.difference
+    if found is None:
+        return [portfolio, "identical: every event is the same, byte for byte"]
+    return [
+        portfolio,
+        f"event {found.sequence:,} differs",
+        f"  recorded: {_words(found.recorded)}",
+        f"  repeated: {_words(found.repeated)}",
+    ]
+
+
+def _words(event: Event | None) -> str:
+    return msgspec.json.encode(event).decode() if event is not None else "nothing"

@@ -1,0 +1,94 @@
+"""`nicegold run`: a paper session, or a live one, until it is told to stop."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from nicegold_ops import session
+from nicegold_ops.app import App, bootstrap
+from nicegold_ops.commands._finish import finish
+from nicegold_ops.commands._logs import logged
+from nicegold_ops.commands._options import STDOUT, config_option, json_option, report_option, set_option
+from nicegold_ops.commands._output import console
+from nicegold_ops.commands._runs import REPORT, claim, folder_of
+from nicegold_ops.commands._signals import stop_on_signals
+from nicegold_ops.commands._view import View, shown, watched
+from nicegold_ops.config import Settings, load
+from nicegold_ops.errors import ConfigurationError
+from nicegold_ops.report.result import Result, result_of
+
+#: What to type instead, for the modes that are no session.
+_INSTEAD = {
+    "backtest": "use `nicegold backtest`, or --set run.mode=paper",
+    "replay": "use `nicegold replay`",
+}
+
+
+@click.command()
+@config_option
+@set_option
+@click.option(
+    "--seconds", type=click.FloatRange(min=0, min_open=True), metavar="N", help="End after so many seconds."
+)
+@json_option
+@report_option
+def command(
+    config: Path,
+    overrides: tuple[str, ...],
+    seconds: float | None,
+    json_to: Path | None,
+    report_to: Path | None,
+) -> None:
+    """Trade on paper (or live, if the configuration says so) until Ctrl-C, or until the feeds end.
+
+    A second Ctrl-C ends the process at once. The report is written beside the result if not elsewhere.
+    """
+    settings = load(config, overrides)
+    _refuse_other_modes(settings)
+    begun = claim(settings, settings.run.mode, time.time_ns())
+    folder = folder_of(settings.run.state, begun.run)
+    out = console(quiet=json_to == STDOUT)
+    with logged(folder, None if out.is_terminal else sys.stderr):
+        result = _traded(bootstrap(watched(settings), begun), seconds, out)
+    finish(result, folder, json_to=json_to, report_to=report_to or folder / REPORT)
+
+
+def _traded(app: App, seconds: float | None, out: Console) -> Result:
+    run = app.settings.run
+    try:
+        port = app.telemetry.serve(run.metrics_host, run.metrics_port, app.liveness)
+        url = f"http://{run.metrics_host}:{port}/metrics"
+        out.print(f"run {app.run.run}, metrics at {url}", soft_wrap=True)
+        with stop_on_signals() as stop, _ended_after(seconds, stop), shown(View(app, url), out):
+            outcome = session.paper(app, stop=stop)
+        return result_of(app, outcome)
+    finally:
+        app.close()
+
+
+def _refuse_other_modes(settings: Settings) -> None:
+    mode = settings.run.mode
+    if mode in _INSTEAD:
+        raise ConfigurationError(f'run.mode is "{mode}", which is no session; {_INSTEAD[mode]}')
+
+
+@contextmanager
+def _ended_after(seconds: float | None, stop: threading.Event) -> Iterator[None]:
+    if seconds is None:
+        yield
+        return
+    timer = threading.Timer(seconds, stop.set)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()

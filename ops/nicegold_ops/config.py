@@ -1,0 +1,363 @@
+"""nicegold.toml, read and checked against the fields of what it configures.
+
+All problems of a file are found in one reading; each names the thing, the place and the way out.
+"""
+
+from __future__ import annotations
+
+import copy
+import os
+import re
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import fields
+from decimal import Decimal
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+import msgspec
+
+from nicegold import Instrument, Sessions
+from nicegold.host import ENGINE, installed
+from nicegold.sessions import NAMED
+from nicegold_ops.errors import ConfigurationError, NicegoldError, PluginError, in_one_line
+from nicegold_ops.installed import brought, find
+from nicegold_ops.setting import Setting, settings_of, shown, words
+from nicegold_ops.suggest import did_you_mean, nearest
+from nicegold_ops.toml import Document, Key, Place, key_to_toml, table_to_toml, to_toml
+
+__all__ = ["PluginSettings", "RunSettings", "Settings", "build", "installed", "load", "parse"]
+
+Made = TypeVar("Made")
+
+#: With more, cents would get lost in the sums.
+_TOO_MUCH = Decimal(10) ** 12
+_PLUGIN_NAME = re.compile(r"[A-Za-z0-9_-]+")
+
+
+class RunSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """What a run starts with.
+
+    *mode* is where the market and the fills come from. *cash* is what the account starts with, in
+    *currency*. *seed* is where all randomness starts. *state* is the folder of the journal, seen
+    from the configuration's own.
+
+    *pace* is market events a second in paper mode; 0 is as fast as they come. *on_halt* says
+    whether a halt leaves positions as they are (hold) or closes them (flatten). Metrics and health
+    are served on *metrics_host* and *metrics_port*; port 0 is any free one.
+    """
+
+    mode: Literal["backtest", "paper", "replay", "live"] = "backtest"
+    cash: Decimal
+    currency: Annotated[
+        str, msgspec.Meta(pattern="^[A-Z]{3,5}$", description='a currency in capitals, such as "USD"')
+    ] = "USD"
+    seed: Annotated[
+        int, msgspec.Meta(ge=0, le=2**63 - 1, description="a whole number from 0 to 2^63 - 1")
+    ] = 0
+    state: Path = Path("state")
+    pace: Annotated[float, msgspec.Meta(ge=0, description="a number, 0 or above")] = 0.0
+    on_halt: Literal["hold", "flatten"] = "hold"
+    metrics_host: str = "127.0.0.1"
+    metrics_port: Annotated[int, msgspec.Meta(ge=0, le=65535, description="a port, 0 to 65535")] = 0
+
+    def __post_init__(self) -> None:
+        if not 0 < self.cash < _TOO_MUCH:
+            raise ValueError(f"cash is {self.cash}; it must be above 0 and below {_TOO_MUCH}")
+
+
+class PluginSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """A plugin that is to run: under which *name*, of which class, with which *values*.
+
+    *values* hold every setting, also those that were left to their defaults. *place* is where its
+    table was written.
+    """
+
+    name: str
+    use: str
+    values: dict[str, Any]
+    place: str
+    plugin: type
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """A configuration that has been checked.
+
+    *text* says the same as the files and options that it came from, defaults included and always
+    in the same form; paths in it are as they were written.
+    """
+
+    run: RunSettings
+    instruments: dict[str, Instrument]
+    plugins: tuple[PluginSettings, ...]
+    text: str
+
+
+def load(path: Path | str, overrides: Iterable[str] = ()) -> Settings:
+    """Read the file *path*; *overrides* such as ``plugins.cross.fast=5`` come after it, in order.
+
+    Paths in it are seen from its folder. Raises ConfigurationError that names every problem, or
+    PluginError if a plugin that it uses is broken.
+    """
+    try:
+        text = Path(path).read_text("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        raise ConfigurationError(f"{path}:{line}: this is not UTF-8 text") from None
+    except OSError as error:
+        raise ConfigurationError(f"{path}: {error.strerror}; name a configuration with --config") from None
+    return parse(text, path, overrides)
+
+
+def parse(text: str, path: Path | str, overrides: Iterable[str] = ()) -> Settings:
+    """Read *text* as if it were the file *path*; see `load`."""
+    document = Document.parse(str(path), text)
+    for number, option in enumerate(overrides):
+        document = document.with_option(number, option)
+    return _Reading(document, Path(path).absolute().parent).settings()
+
+
+def build(settings: Settings) -> dict[str, object]:
+    """A new instance of each plugin, by name, in the order of the configuration.
+
+    Raises ConfigurationError that says what the plugins object to in their settings, or PluginError
+    if one fails in another way.
+    """
+    problems: list[_Problem] = []
+    built: dict[str, object] = {}
+    for number, plugin in enumerate(settings.plugins):
+        try:
+            built[plugin.name] = _instance(plugin)
+        except NicegoldError as error:
+            problems.append(_Problem(Place((0, number), plugin.place), str(error), type(error)))
+    if problems:
+        raise _error(problems)
+    return built
+
+
+def _instance(plugin: PluginSettings) -> object:
+    title = f"[{key_to_toml('plugins', plugin.name)}]"
+    takes_name = any(field.init and field.name == "name" for field in fields(plugin.plugin))
+    name = {"name": plugin.name} if takes_name else {}
+    try:
+        # A copy: an instance that changes its list must not change what the next one is built with.
+        return plugin.plugin(**copy.deepcopy(plugin.values), **name)
+    except ValueError as error:
+        raise ConfigurationError(f"{title} {error}") from None
+    except (Exception, SystemExit) as error:
+        raise PluginError(f'{title} "{plugin.use}" cannot be built: {in_one_line(error)}') from None
+
+
+class _Problem(msgspec.Struct, frozen=True):
+    place: Place
+    text: str
+    kind: type[NicegoldError] = ConfigurationError
+
+
+def _error(problems: list[_Problem]) -> NicegoldError:
+    """All *problems* in one; it is the plugins' fault only if nothing else is wrong."""
+    ordered = sorted(problems, key=lambda problem: problem.place)
+    message = "\n".join(f"{problem.place.text}: {problem.text}" for problem in ordered)
+    kinds = {problem.kind for problem in problems}
+    return kinds.pop()(message) if len(kinds) == 1 else ConfigurationError(message)
+
+
+class _Reading:
+    """One reading of a *document*: what is wrong with it is noted, and raised at the end."""
+
+    def __init__(self, document: Document, folder: Path) -> None:
+        self._document = document
+        self._folder = folder
+        self._entries = brought()
+        self._problems: list[_Problem] = []
+        #: The tables of the canonical text.
+        self._written: list[str] = []
+
+    def settings(self) -> Settings:
+        """The whole. Raises what was noted on the way."""
+        self._refuse_unknown_tables()
+        run = self._run()
+        instruments = {key[-1]: self._instrument(key) for key in self._tables_of("instruments")}
+        if not instruments:
+            self._note((), "there is no instrument; add a table such as [instruments.XAUUSD]")
+        plugins = [self._plugin(key, instruments) for key in self._tables_of("plugins")]
+        if self._problems or run is None:
+            raise _error(self._problems)
+        return Settings(
+            run=run,
+            instruments={name: found for name, found in instruments.items() if found is not None},
+            plugins=tuple(found for found in plugins if found is not None),
+            text="\n".join(self._written),
+        )
+
+    # What there is to read.
+
+    def _run(self) -> RunSettings | None:
+        key = ("run",)
+        values = self._values(key, settings_of(RunSettings))
+        return None if values is None else self._made(key, values, RunSettings)
+
+    def _instrument(self, key: Key) -> Instrument | None:
+        values = self._values(key, instrument_settings())
+        if values is None:
+            return None
+        # A name may come to mean other hours; what this configuration means must not change.
+        hours = values["sessions"]
+        values["sessions"] = NAMED.get(hours.lower(), hours) or "always"
+        return self._made(key, values, partial(_instrument, key[-1]))
+
+    def _plugin(self, key: Key, instruments: Collection[str]) -> PluginSettings | None:
+        self._refuse_name(key)
+        use = self._use(key)
+        if use is None:
+            return None
+        try:
+            plugin = find(use, self._entries, self._folder)
+            settings = settings_of(plugin)
+        except NicegoldError as error:
+            self._note((*key, "use"), f"{_title(key)} uses {to_toml(use)}, {error}", type(error))
+            return None
+        values = self._values(key, {"use": _USE, **settings})
+        if values is None:
+            return None
+        self._refuse_unknown_instrument(key, values, instruments)
+        place = self._document.place(key).text
+        return self._made(key, values, partial(_plugin_settings, key[-1], place, plugin))
+
+    def _use(self, key: Key) -> str | None:
+        table = self._table(key)
+        if table is None:
+            return None
+        if "use" in table:
+            use: str | None = self._value(key, _USE, table["use"])
+            return use
+        near = nearest("use", table)
+        if near is None:
+            self._note(key, f'{_title(key)} needs "use", the name of an installed plugin')
+        else:
+            self._note((*key, near), f'{_title(key)} has no setting {to_toml(near)}; did you mean "use"?')
+        return None
+
+    # How it is read.
+
+    def _table(self, key: Key) -> dict[str, Any] | None:
+        """The table at *key*: empty if there is none, None if something else is there."""
+        found: Any = self._document.tables
+        for name in key:
+            found = found.get(name, {})
+        if isinstance(found, dict):
+            return found
+        self._note(key, f"{_title(key)} is {shown(found)}; it must be a table")
+        return None
+
+    def _tables_of(self, name: str) -> list[Key]:
+        return [(name, inner) for inner in self._table((name,)) or ()]
+
+    def _values(self, key: Key, settings: dict[str, Setting]) -> dict[str, Any] | None:
+        """All *settings* as the table at *key* has them, or their defaults; None if any is wrong."""
+        table = self._table(key)
+        if table is None:
+            return None
+        known = len(self._problems)
+        self._refuse_unknown(key, table, settings)
+        values = {
+            name: self._value(key, setting, table[name]) if name in table else setting.default
+            for name, setting in settings.items()
+        }
+        return values if len(self._problems) == known else None
+
+    def _value(self, key: Key, setting: Setting, value: Any) -> Any:
+        try:
+            return setting.read(value)
+        except NicegoldError as error:
+            self._note((*key, setting.name), f"{_title(key)} {error}", type(error))
+            return None
+
+    def _made(self, key: Key, values: dict[str, Any], make: Callable[..., Made]) -> Made | None:
+        self._written.append(table_to_toml(key, values))
+        try:
+            return make(**_seen_from(self._folder, values))
+        except ValueError as error:
+            self._note(key, f"{_title(key)} {error}")
+            return None
+
+    # What is refused.
+
+    def _note(self, key: Key, text: str, kind: type[NicegoldError] = ConfigurationError) -> None:
+        self._problems.append(_Problem(self._document.place(key), text, kind))
+
+    def _refuse_unknown_tables(self) -> None:
+        for name in self._document.tables:
+            if name not in _TABLES:
+                near = nearest(name, _TABLES)
+                hint = f"did you mean [{near}]?" if near else f"there are [{'], ['.join(_TABLES)}]"
+                self._note((name,), f"there is no {_title((name,))}; {hint}")
+
+    def _refuse_unknown(self, key: Key, table: Collection[str], settings: dict[str, Setting]) -> None:
+        meant = {nearest(name, settings) for name in table if name not in settings}
+        for name in table:
+            if name not in settings:
+                hint = did_you_mean(name, settings) or f"; it has {', '.join(settings)}"
+                self._note((*key, name), f"{_title(key)} has no setting {to_toml(name)}{hint}")
+        for name, setting in settings.items():
+            if setting.is_required and name not in table and name not in meant:
+                self._note(key, f'{_title(key)} needs "{name}", {words(setting.kind)}')
+
+    def _refuse_name(self, key: Key) -> None:
+        if not _PLUGIN_NAME.fullmatch(key[-1]):
+            self._note(key, f"{_title(key)} is no name for a plugin; use letters, digits, - and _")
+        elif key[-1] == ENGINE:
+            self._note(key, f"{_title(key)} has the engine's own name; choose another")
+
+    def _refuse_unknown_instrument(
+        self, key: Key, values: dict[str, Any], instruments: Collection[str]
+    ) -> None:
+        symbol = values.get("instrument")
+        if instruments and isinstance(symbol, str) and symbol and symbol not in instruments:
+            hint = did_you_mean(symbol, instruments) or f"; there are {', '.join(instruments)}"
+            place = (*key, "instrument")
+            self._note(place, f"{_title(key)} instrument is {shown(symbol)}, which is not configured{hint}")
+
+
+_TABLES = ("run", "instruments", "plugins")
+_USE = Setting("use", str)
+_HOURS = Annotated[
+    str,
+    msgspec.Meta(description='hours: gold, fx, always, or such as "Sun 17:00 - Fri 17:00 America/New_York"'),
+]
+
+
+def instrument_settings() -> dict[str, Setting]:
+    """What can be set of an instrument; its symbol is the name of its table."""
+    settings = settings_of(Instrument)
+    del settings["symbol"]
+    return {**settings, "sessions": Setting("sessions", _HOURS, "always")}
+
+
+def _instrument(symbol: str, /, *, sessions: str, **values: Any) -> Instrument:
+    try:
+        return Instrument(symbol=symbol, sessions=Sessions.parse(sessions), **values)
+    except ValueError as error:
+        raise ValueError(str(error).removeprefix(f"instrument {symbol}: ")) from None
+
+
+# The / lets a plugin have a setting that is called "place".
+def _plugin_settings(name: str, place: str, plugin: type, /, *, use: str, **values: Any) -> PluginSettings:
+    return PluginSettings(name=name, use=use, values=values, place=place, plugin=plugin)
+
+
+def _title(key: Key) -> str:
+    return f"[{key_to_toml(*key)}]"
+
+
+def _seen_from(folder: Path, value: Any) -> Any:
+    """*value* with its paths made absolute; ``~`` is the home directory."""
+    match value:
+        case Path():
+            return folder / os.path.expanduser(value)
+        case list() | tuple():
+            return type(value)(_seen_from(folder, item) for item in value)
+        case dict():
+            return {name: _seen_from(folder, item) for name, item in value.items()}
+        case _:
+            return value

@@ -1,0 +1,160 @@
+"""One log, a line for each thing that happened: JSON with ECS's fields, or words where a person looks.
+
+What is logged through structlog and through the standard library's `nicegold` loggers goes the
+same way. Fields keep their ECS names: pass them as `**{"event.action": "order.vetoed"}`.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+import traceback
+from collections.abc import Callable, Mapping, MutableMapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TextIO
+
+import msgspec
+import structlog
+from structlog.typing import EventDict, Processor
+
+#: The version of the schema whose names the fields have.
+ECS = "9.0.0"
+
+#: Loggers of this name and below it are ours.
+ROOT = "nicegold"
+
+
+class Logs:
+    """Where the log goes until it is closed: JSON to *file*, and to *stream* what its reader can use.
+
+    *wall* tells ns UTC. A *stream* that is a terminal gets words. *level* is the least that is
+    logged. Configured anew, the last one counts.
+    """
+
+    def __init__(
+        self,
+        *,
+        file: Path | None = None,
+        stream: TextIO | None = sys.stderr,
+        level: int = logging.INFO,
+        wall: Callable[[], int] = time.time_ns,
+    ) -> None:
+        self._handlers: list[logging.Handler] = []
+        shared = _shared(wall)
+        if file is not None:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            self._add(logging.FileHandler(file, encoding="utf-8"), shared, [_to_ecs, _to_json])
+        if stream is not None:
+            final: list[Processor] = [_console()] if stream.isatty() else [_to_ecs, _to_json]
+            self._add(logging.StreamHandler(stream), shared, final)
+        self._logger = logging.getLogger(ROOT)
+        self._logger.handlers[:] = self._handlers
+        self._logger.setLevel(level)
+        # The root logger belongs to whoever embeds us.
+        self._logger.propagate = False
+        _configure_structlog(shared)
+
+    def close(self) -> None:
+        """Let go of the file; what is logged from now on is lost."""
+        for handler in self._handlers:
+            self._logger.removeHandler(handler)
+            handler.close()
+        self._logger.addHandler(logging.NullHandler())
+
+    def _add(self, handler: logging.Handler, shared: list[Processor], final: list[Processor]) -> None:
+        formatter = structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *final],
+        )
+        handler.setFormatter(formatter)
+        self._handlers.append(handler)
+
+
+def logger(name: str) -> structlog.stdlib.BoundLogger:
+    """A logger of ours: *name* is what comes after `nicegold.`."""
+    bound: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(f"{ROOT}.{name}")
+    return bound
+
+
+def _configure_structlog(shared: list[Processor]) -> None:
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *shared,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        wrapper_class=structlog.stdlib.BoundLogger,
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        # A cached logger would keep the handlers of a session that is over.
+        cache_logger_on_first_use=False,
+    )
+
+
+def _shared(wall: Callable[[], int]) -> list[Processor]:
+    """What happens to every line, whichever way it came."""
+
+    def stamp(_: Any, __: str, line: EventDict) -> EventDict:
+        line["@timestamp"] = _iso(wall())
+        return line
+
+    return [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_logger_name,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.PositionalArgumentsFormatter(),
+        structlog.stdlib.ExtraAdder(),
+        stamp,
+    ]
+
+
+def _to_ecs(_: Any, __: str, line: EventDict) -> EventDict:
+    """The line by ECS's names, the ones everybody looks for first."""
+    error = line.pop("exc_info", None)
+    return {
+        "@timestamp": line.pop("@timestamp"),
+        "log.level": line.pop("level"),
+        "message": str(line.pop("event")),
+        "ecs.version": ECS,
+        "service.name": ROOT,
+        "log.logger": line.pop("logger", ROOT),
+        **line,
+        **_error(error),
+    }
+
+
+def _error(error: Any) -> Mapping[str, str]:
+    """What ECS says about an exception, given as structlog and logging give it."""
+    match error:
+        case True:
+            exception = sys.exc_info()[1]
+        case (_, exception, _):
+            pass
+        case _:
+            exception = error
+    if not isinstance(exception, BaseException):
+        return {}
+    return {
+        "error.type": type(exception).__name__,
+        "error.message": str(exception),
+        "error.stack_trace": "".join(traceback.format_exception(exception)),
+    }
+
+
+def _to_json(_: Any, __: str, line: MutableMapping[str, Any]) -> str:
+    return msgspec.json.encode(line, enc_hook=str).decode()
+
+
+def _console() -> Processor:
+    # The renderer's own traceback would show local variables, and those hold secrets.
+    return structlog.dev.ConsoleRenderer(
+        timestamp_key="@timestamp", pad_event_to=0, exception_formatter=structlog.dev.plain_traceback
+    )
+
+
+def _iso(nanoseconds: int) -> str:
+    """ns UTC as `2026-01-05T00:00:00.000Z`."""
+    seconds, rest = divmod(nanoseconds, 1_000_000_000)
+    instant = datetime.fromtimestamp(seconds, UTC)
+    return f"{instant:%Y-%m-%dT%H:%M:%S}.{rest // 1_000_000:03d}Z"

@@ -1,0 +1,176 @@
+"""Every metric there is: its name, what it means and its labels, in one place.
+
+Prometheus's conventions: base units, `_total` on what only rises, the time of an event and never
+its age (an age freezes with the process), labels only from sets that are bounded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Literal
+
+import msgspec
+from prometheus_client import Metric as Family
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+
+#: Label values of one child, in the order of the metric's labels.
+Labels = tuple[str, ...]
+
+
+class Metric(msgspec.Struct, frozen=True):
+    """A name that dashboards and alerts may rely on."""
+
+    name: str
+    kind: Literal["counter", "gauge", "histogram"]
+    help: str
+    labels: Labels = ()
+
+    def family(self, samples: Iterable[tuple[Labels, float]]) -> Family:
+        """The metric with its children, for a counter or a gauge."""
+        kind = CounterMetricFamily if self.kind == "counter" else GaugeMetricFamily
+        family = kind(self.name, self.help, labels=self.labels)
+        for labels, value in samples:
+            family.add_metric(labels, value)
+        return family
+
+    def histogram(self) -> HistogramMetricFamily:
+        """The metric without children, for a histogram."""
+        return HistogramMetricFamily(self.name, self.help, labels=self.labels)
+
+
+# Hooks and plugins.
+
+HOOK_CALLS = Metric(
+    "nicegold_hook_calls_total",
+    "counter",
+    "Calls of each plugin's implementation of each hook; outcome is success, vetoed or error.",
+    ("hook", "plugin", "plugin_kind", "outcome"),
+)
+HOOK_DURATION = Metric(
+    "nicegold_hook_duration_seconds", "histogram", "How long these calls took.", ("hook", "plugin")
+)
+HOOK_LAST_SUCCESS = Metric(
+    "nicegold_hook_last_success_timestamp_seconds",
+    "gauge",
+    "When the newest call that succeeded ended; 0 before the first.",
+    ("hook", "plugin"),
+)
+PLUGIN_FAILURES = Metric(
+    "nicegold_plugin_failures_total",
+    "counter",
+    "Calls that raised, exited or answered what their hook does not allow, as the engine told them.",
+    ("hook", "plugin"),
+)
+PLUGIN_INFO = Metric(
+    "nicegold_plugin_info",
+    "gauge",
+    "1 for each plugin that runs; version is that of the distribution that brought it.",
+    ("plugin", "plugin_kind", "version"),
+)
+
+# The engine.
+
+ENGINE_STATE = Metric(
+    "nicegold_engine_state",
+    "gauge",
+    "1 for the state the engine is in (starting, running, halted, finished), 0 for the others.",
+    ("state",),
+)
+ENGINE_LAST_TICK = Metric(
+    "nicegold_engine_last_tick_timestamp_seconds",
+    "gauge",
+    "When the newest call on the trading thread ended: completed work; 0 before the first.",
+)
+ENGINE_EVENTS = Metric(
+    "nicegold_engine_events_total", "counter", "Events that the engine has told, by their name.", ("event",)
+)
+ENGINE_QUEUE_DEPTH = Metric(
+    "nicegold_engine_queue_depth", "gauge", "What waits in a queue on its way to the engine.", ("queue",)
+)
+HEARTBEAT = Metric(
+    "nicegold_heartbeat_timestamp_seconds",
+    "gauge",
+    "When a component last completed a piece of its work.",
+    ("component",),
+)
+BUILD_INFO = Metric(
+    "nicegold_build_info", "gauge", "1; which nicegold and which Python run.", ("version", "python_version")
+)
+
+# Feeds.
+
+FEED_MESSAGES = Metric(
+    "nicegold_feed_messages_total", "counter", "Bars and quotes that a feed has delivered.", ("feed", "kind")
+)
+FEED_LAST_MESSAGE = Metric(
+    "nicegold_feed_last_message_timestamp_seconds",
+    "gauge",
+    "When a feed last delivered, by our clock; 0 before the first.",
+    ("feed",),
+)
+FEED_REJECTED = Metric(
+    "nicegold_feed_rejected_values_total",
+    "counter",
+    "Market data that cannot be right, by the kind of defect; refused is what the engine would not take.",
+    ("feed", "reason"),
+)
+
+# Orders.
+
+ORDERS = Metric(
+    "nicegold_orders_total",
+    "counter",
+    "Orders that came into each state, by FIX's names; vetoed is one that never left.",
+    ("broker", "strategy", "order_type", "status"),
+)
+ORDER_REJECTS = Metric(
+    "nicegold_order_rejects_total",
+    "counter",
+    "Objections to orders and refusals of them. Of a veto, source is risk or engine and reason is who "
+    "objected, once for each; of a venue's refusal, source is broker.",
+    ("source", "reason"),
+)
+ORDERS_OPEN = Metric("nicegold_orders_open", "gauge", "Orders that may still fill.")
+ORDERS_UNKNOWN = Metric(
+    "nicegold_orders_unknown_state", "gauge", "Orders of which nobody can say whether the venue has them."
+)
+
+# Risk.
+
+RISK_CHECKS = Metric(
+    "nicegold_risk_checks_total",
+    "counter",
+    "Questions put to each risk rule: outcome is success (no objection), vetoed or error (an objection too).",
+    ("rule", "outcome"),
+)
+EQUITY = Metric(
+    "nicegold_equity", "gauge", "Cash and unrealized profit at the last prices, in currency.", ("currency",)
+)
+DRAWDOWN = Metric(
+    "nicegold_drawdown_ratio",
+    "gauge",
+    "How far equity is below its highest at any scrape, as a part of that.",
+)
+MARGIN_USAGE = Metric(
+    "nicegold_margin_usage_ratio", "gauge", "Margin that open positions hold back, as a part of equity."
+)
+POSITION = Metric(
+    "nicegold_position_lots", "gauge", "Net position in lots, negative when short.", ("symbol",)
+)
+
+# Telemetry itself.
+
+TELEMETRY_ERRORS = Metric(
+    "nicegold_telemetry_errors_total",
+    "counter",
+    "Failures of the watching itself, which never reach what is watched.",
+    ("signal",),
+)
+TELEMETRY_DROPPED = Metric(
+    "nicegold_telemetry_dropped_total",
+    "counter",
+    "What telemetry was told and did not keep.",
+    ("signal", "reason"),
+)
+
+METRICS = tuple(each for each in list(globals().values()) if isinstance(each, Metric))

@@ -1,0 +1,211 @@
+"""The observe port: one record for each call of each implementation, and the same result.
+
+A watched call reads the clock twice and writes one record; what is counted is read from the
+records later (`tally`). Whatever goes wrong here is swallowed and counted: watching must never
+break trading.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from textwrap import indent
+from threading import Lock
+from typing import Any
+
+from nicegold.host import Call
+
+from nicegold_ops.telemetry import flight
+from nicegold_ops.telemetry.flight import FlightRecorder, Ring
+from nicegold_ops.telemetry.tally import Totals, fold
+
+#: These are called on the trading thread and nowhere else. Others may be called by several at once.
+TRADING = frozenset(
+    {
+        "match_orders",
+        "derive_market",
+        "on_bar",
+        "on_quote",
+        "on_fill",
+        "check_order",
+        "check_portfolio",
+        "place_order",
+        "cancel_order",
+        "replace_order",
+        "on_event",
+    }
+)
+
+#: An answer of these is an objection.
+OBJECTING = frozenset({"check_order", "check_portfolio"})
+
+#: Records a ring holds. A lap of the larger is folded in a tenth of a millisecond.
+LAP, SHORT_LAP = 4096, 256
+
+
+class Implementation:
+    """One plugin's implementation of one hook, and its records."""
+
+    def __init__(self, ring: Ring) -> None:
+        self.hook = ring.names.hook
+        self.plugin = ring.names.plugin
+        self.ring = ring
+        self._folded = Totals()
+
+    def lap(self) -> int:
+        """Fold a full ring before it is written over; answers where its records begin again."""
+        self._folded += fold(self.ring.records(), self._folded.sequence)
+        return flight.FIRST
+
+    def totals(self) -> Totals:
+        """What the calls so far add up to; from any thread.
+
+        The writer may fold between our reading of the sum and of the records, which would count a
+        lap twice or not at all; then the sum is another object, and we read again.
+        """
+        while True:
+            folded = self._folded
+            records = self.ring.records()
+            if folded is self._folded:
+                return folded + fold(records, folded.sequence)
+
+    def settle(self) -> None:
+        """Keep the totals beyond the ring's closing."""
+        self._folded = self.totals()
+
+
+class Watch:
+    """Makes watched calls that write to *recorder*.
+
+    *cause* is the cell that holds the journal's number of the input in hand. *clock* is the
+    recorder's, ns.
+    """
+
+    def __init__(self, recorder: FlightRecorder, cause: list[int], clock: Callable[[], int]) -> None:
+        self.implementations: list[Implementation] = []
+        #: Failures of the watching itself.
+        self.errors = 0
+        self._recorder = recorder
+        self._names = {
+            "FIRST": flight.FIRST,
+            "IN_HAND": flight.IN_HAND,
+            "SIZE": flight.RECORD.size,
+            "broken": self._broken,
+            "cause": cause,
+            "clock": clock,
+            "pack_into": flight.RECORD.pack_into,
+        }
+
+    def observe(self, hook: str, plugin: str, call: Call) -> Call:
+        """The call to make in place of *call*: same positional arguments, same result or exception."""
+        ring = self._recorder.ring(hook, plugin, LAP if hook in TRADING else SHORT_LAP)
+        implementation = Implementation(ring)
+        self.implementations.append(implementation)
+        watched: Call = self._compiled(hook, call)(
+            call,
+            ring.buffer,
+            ring.last,
+            ring.tag(flight.SUCCESS),
+            ring.tag(flight.VETOED),
+            ring.tag(flight.ERROR),
+            implementation.lap,
+            Lock(),
+        )
+        return watched
+
+    def close(self) -> None:
+        """Keep what the calls added up to; after this a call is made and not recorded."""
+        for implementation in self.implementations:
+            implementation.settle()
+
+    def _broken(self) -> None:
+        self.errors += 1
+
+    def _compiled(self, hook: str, call: Call) -> Callable[..., Call]:
+        names: dict[str, Any] = dict(self._names)
+        source = _source(_arguments(call), alone=hook in TRADING, objects=hook in OBJECTING)
+        # Only our own text and argument names made of numbers are in the source.
+        exec(compile(source, f"<watched {hook}>", "exec"), names)  # noqa: S102
+        watch: Callable[..., Call] = names["watch"]
+        return watch
+
+
+def _arguments(call: Call) -> str:
+    """The positional arguments that *call* takes, by number; all that come where that is not plain."""
+    try:
+        parameters = inspect.signature(call).parameters.values()
+    except (TypeError, ValueError):
+        return "*arguments"
+    plain = all(each.kind <= each.POSITIONAL_OR_KEYWORD and each.default is each.empty for each in parameters)
+    return ", ".join(f"argument_{number}" for number in range(len(parameters))) if plain else "*arguments"
+
+
+def _source(arguments: str, *, alone: bool, objects: bool) -> str:
+    """The watched call, written out for its arguments and its hook.
+
+    Taking `*arguments` and calling functions for what is written out here would cost half as much
+    again. *alone* means that one thread makes the calls; else beginning and recording wait their turn.
+    """
+    return _CALL.format(
+        arguments=arguments,
+        begin=_inside(_BEGIN if alone else _in_turn(_BEGIN)),
+        record=_inside(_RECORD if alone else _in_turn(_RECORD)),
+        objection=_inside(_OBJECTION) if objects else "",
+        success=_inside(_RECORD.replace("tag", "success") if alone else "record(success, start)"),
+    )
+
+
+def _inside(lines: str) -> str:
+    return indent(lines, " " * 8)
+
+
+def _in_turn(lines: str) -> str:
+    return "with turn:\n" + indent(lines, " " * 4)
+
+
+_CALL = """
+def watch(call, ring, last, success, vetoed, error, lap, turn):
+    at, sequence = FIRST, 0
+
+    def record(tag, start):
+        nonlocal at, sequence
+{record}
+
+    def watched({arguments}):
+        nonlocal at, sequence
+{begin}
+        try:
+            answer = call({arguments})
+        except BaseException:
+            record(error, start)
+            raise
+{objection}
+{success}
+        return answer
+
+    return watched
+"""
+
+# A start of None, from broken(), cannot be packed: no record is made, and that is counted too.
+_BEGIN = """\
+try:
+    ring[at] = IN_HAND
+    start = clock()
+except Exception:
+    start = broken()
+"""
+
+_RECORD = """\
+try:
+    sequence += 1
+    pack_into(ring, at, tag, cause[0], start, clock(), sequence)
+    at = at + SIZE if at < last else lap()
+except Exception:
+    broken()
+"""
+
+_OBJECTION = """\
+if answer is not None:
+    record(vetoed, start)
+    return answer
+"""

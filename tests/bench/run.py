@@ -1,0 +1,166 @@
+"""`make bench`: this engine watched and journaled, against itself unwatched and a bare loop.
+
+Rounds go round robin in one process and each figure is the median, so that a machine whose speed
+drifts slows all of them. Ends with 1 when a watched call costs more than it may.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import json
+import platform
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from decimal import Decimal
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from nicegold import Event, Portfolio, Started
+from nicegold.engine import Engine
+from nicegold.host import Host
+from nicegold.testing import unwatched
+from nicegold_ops.journal import Journal, Run, open_journal
+from nicegold_ops.telemetry import Telemetry
+from nicegold_plugins.brokers.paper import Paper
+
+sys.path.insert(0, str(Path(__file__).parent))
+from scenario import ACCOUNT, GOLD, Cross, Limit, bare_loop, bars, rows  # noqa: E402  # needs the path
+
+#: What a watched call may cost more than an unwatched one, end to end.
+MOST_NANOSECONDS = 600.0
+
+Rows = list[tuple[int, float, float, float, float, float]]
+
+
+def plugins() -> dict[str, object]:
+    return {"cross": Cross(name="cross"), "limit": Limit(), "venue": Paper(commission_rate=Decimal("0.0001"))}
+
+
+def run_engine(table: Rows, host: Host, record: Callable[[Event], None], cause: list[int]) -> tuple[int, float]:
+    portfolio = Portfolio(ACCOUNT, {"XAUUSD": GOLD})
+    engine = Engine(host, record, portfolio, cause=cause)
+    engine.start(
+        Started(
+            version="bench",
+            seed=7,
+            cash=ACCOUNT.cash,
+            currency=ACCOUNT.currency,
+            instruments=[GOLD],
+            configuration="",
+            sources={},
+        )
+    )
+    handle = engine.handle
+    for bar in bars(table):
+        handle(bar, "bench")
+    return engine.sequence, portfolio.equity
+
+
+def unrecorded(table: Rows) -> float:
+    """The engine alone: nobody watches, nothing is recorded."""
+    return run_engine(table, Host(unwatched, plugins()), lambda event: None, [0])[1]
+
+
+def journaled(table: Rows) -> float:
+    """Unwatched, with the journal on."""
+    cause = [0]
+    with tempfile.TemporaryDirectory() as folder:
+        journal = _journal(Path(folder), cause)
+        equity = run_engine(table, Host(unwatched, plugins()), journal.record, cause)[1]
+        journal.flush()
+    return equity
+
+
+class Watched:
+    """With everything on; remembers how many calls were watched."""
+
+    calls = 0
+
+    def __call__(self, table: Rows) -> float:
+        with tempfile.TemporaryDirectory() as folder:
+            telemetry = Telemetry(Path(folder), "bench")
+            journal = _journal(Path(folder), telemetry.cause)
+            host = Host(telemetry.observe, plugins())
+            telemetry.describe(host.plugins)
+            record, count = journal.record, telemetry.count
+
+            def both(event: Event) -> None:
+                record(event)
+                count(event)
+
+            equity = run_engine(table, host, both, telemetry.cause)[1]
+            journal.flush()
+            self.calls = sum(hook.calls for hook in telemetry.summary())
+            telemetry.close()
+        return equity
+
+
+def _journal(folder: Path, cause: list[int]) -> Journal:
+    store = open_journal(folder / "journal.sqlite", durable=False)
+    run = Run("bench", "backtest", 0)
+    return Journal(store, run, cause=cause, durable=False, by_reference=True)
+
+
+def measure(table: Rows, rounds: int) -> dict[str, float]:
+    """Median seconds of each way to do the work."""
+    watched = Watched()
+    ways: dict[str, Callable[[Rows], object]] = {
+        "bare loop": bare_loop,
+        "engine, unwatched, no journal": unrecorded,
+        "engine, unwatched": journaled,
+        "engine, watched": watched,
+    }
+    seconds: dict[str, list[float]] = {way: [] for way in ways}
+    for _ in range(rounds):
+        for way, work in ways.items():
+            gc.collect()
+            began = time.perf_counter()
+            work(table)
+            seconds[way].append(time.perf_counter() - began)
+    medians = {way: statistics.median(each) for way, each in seconds.items()}
+    difference = statistics.median(
+        each - base
+        for each, base in zip(seconds["engine, watched"], seconds["engine, unwatched"], strict=True)
+    )
+    medians["watched call"] = difference / watched.calls
+    return medians
+
+
+def show(medians: dict[str, float], count: int) -> None:
+    table = Table(title=f"{count:,} bars, {platform.python_version()} on {platform.machine()}")
+    for column in ("way", "bars/s", "µs a bar", "x bare loop"):
+        table.add_column(column, justify="left" if column == "way" else "right")
+    bare = medians["bare loop"]
+    for way, seconds in medians.items():
+        if way != "watched call":
+            table.add_row(
+                way, f"{count / seconds:,.0f}", f"{seconds / count * 1e6:.2f}", f"{seconds / bare:.1f}"
+            )
+    console = Console()
+    console.print(table)
+    console.print(
+        f"a watched call costs {medians['watched call'] * 1e9:.0f} ns more, at most {MOST_NANOSECONDS:.0f} ns"
+    )
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--bars", type=int, default=100_000)
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--json", type=Path, help="also write the figures there")
+    options = parser.parse_args()
+    medians = measure(list(rows(options.bars)), options.rounds)
+    show(medians, options.bars)
+    if options.json:
+        options.json.write_text(json.dumps({"bars": options.bars, "seconds": medians}, indent=1))
+    return int(medians["watched call"] * 1e9 > MOST_NANOSECONDS)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
