@@ -9,13 +9,14 @@ from __future__ import annotations
 import sys
 import tempfile
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from importlib import import_module
 from pkgutil import iter_modules
 
 import click
 
 from nicegold_ops.errors import NicegoldError, in_one_line
+from nicegold_ops.suggest import did_you_mean
 
 _OTHER = 1
 
@@ -41,12 +42,21 @@ class Commands(click.Group):
         self._ask_plugins()
         return self.commands.get(cmd_name)
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0]
+        if self.get_command(ctx, name) is None and not name.startswith("-") and not ctx.resilient_parsing:
+            hint = did_you_mean(name, self.list_commands(ctx)) or "."
+            raise click.UsageError(f'There is no command "{name}"{hint}', ctx)
+        return super().resolve_command(ctx, args)
+
     def _ask_plugins(self) -> None:
         if not self._asked_plugins:
             self._asked_plugins = True
             from nicegold_ops.commands._from_plugins import register
 
-            register(self, complain)
+            register(self, warn)
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]}, no_args_is_help=True)
@@ -73,7 +83,7 @@ def invoke(arguments: Sequence[str]) -> int:
         error.show()
         return error.exit_code
     except click.ClickException as error:
-        complain(error.format_message(), *_way_out(error))
+        complain(f"{error.format_message()}{_way_out(error)}")
         return error.exit_code
     except click.Abort:
         complain("interrupted")
@@ -93,9 +103,15 @@ def complain(*lines: str) -> None:
         click.echo(f"error: {line}", err=True)
 
 
-def _way_out(error: click.ClickException) -> Iterator[str]:
+def warn(line: str) -> None:
+    """Say on stderr what is not as it should be, and go on."""
+    click.echo(f"warning: {line}", err=True)
+
+
+def _way_out(error: click.ClickException) -> str:
     if isinstance(error, click.UsageError) and error.ctx is not None:
-        yield f"`{error.ctx.command_path} --help` says what can be written"
+        return f" Try `{error.ctx.command_path} --help`."
+    return ""
 
 
 def _about_file(error: OSError) -> str:

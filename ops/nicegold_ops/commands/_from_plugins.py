@@ -21,15 +21,15 @@ from nicegold_ops.errors import NicegoldError, in_one_line
 _HOOK = "register_commands"
 
 
-def register(group: click.Group, complain: Callable[[str], None]) -> None:
-    """Let plugins add subcommands to *group*; *complain* is told of each that cannot."""
+def register(group: click.Group, warn: Callable[[str], None]) -> None:
+    """Let plugins add subcommands to *group*; *warn* is told of each that cannot."""
     for name, make in _makers():
         try:
             plugin = make()
             if plugin is not None:
                 _ask(name, plugin, group)
         except (Exception, SystemExit) as error:
-            complain(f"{name} cannot add its subcommands: {in_one_line(error)}")
+            warn(f"{name} cannot add its subcommands: {in_one_line(error)}")
 
 
 def _ask(name: str, plugin: object, group: click.Group) -> None:

@@ -7,6 +7,7 @@ from rich.table import Table
 
 from nicegold_ops.commands._output import facts, micros, moment, money, ratio, share, table
 from nicegold_ops.report.result import OpenPosition, Result
+from nicegold_ops.telemetry import HookSummary
 
 
 def summary(result: Result) -> list[RenderableType]:
@@ -55,16 +56,20 @@ def _position(each: OpenPosition) -> str:
 
 def _hooks(result: Result) -> Table:
     numbers = ("calls", "errors", "p50", "p99")
-    made = table("Calls of every plugin", "hook", "plugin", *numbers, right=numbers)
-    for each in result.hooks:
+    made = table("hook", "plugin", *numbers, right=numbers)
+    for each in filter(_was_called, result.hooks):
         made.add_row(
             each.hook, each.plugin, f"{each.calls:,}", f"{each.errors:,}", micros(each.p50), micros(each.p99)
         )
     return made
 
 
+def _was_called(each: HookSummary) -> bool:
+    return each.calls > 0
+
+
 def _vetoes(result: Result) -> Table:
-    made = table("Vetoes", "plugin", "times", "said at first", right=("times",))
+    made = table("vetoes by", "times", "saying at first", right=("times",))
     for veto in result.vetoes:
         made.add_row(veto.plugin, f"{veto.count:,}", veto.reasons[0])
     return made

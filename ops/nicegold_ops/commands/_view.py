@@ -148,7 +148,7 @@ class View:
 
     def _calls(self) -> RenderableType:
         numbers = ("calls", "errors", "p50", "p99")
-        made = table("", "hook", "plugin", *numbers, right=numbers)
+        made = table("hook", "plugin", *numbers, right=numbers)
         for each in self._app.telemetry.summary():
             if each.calls and each.plugin != VIEW:
                 made.add_row(

@@ -27,7 +27,10 @@ from nicegold_ops.report.result import Result, result_of
 @json_option
 @report_option
 def command(config: Path, overrides: tuple[str, ...], json_to: Path | None, report_to: Path | None) -> None:
-    """Run the configuration on all that its feeds have, whatever mode it names."""
+    """Trade on all that the feeds have, as fast as it goes.
+
+    The mode that the configuration names does not matter.
+    """
     settings = load(config, overrides)
     begun = claim(settings, "backtest", time.time_ns())
     folder = folder_of(settings.run.state, begun.run)

@@ -22,9 +22,10 @@ from nicegold_ops.telemetry import flight
 @state_option
 @json_option
 def command(run: str | None, last: int, config: Path, state: Path | None, json_to: Path | None) -> None:
-    """Show the last calls of every plugin in RUN, the last run if not said.
+    """Show each plugin's last calls, even of a killed run.
 
-    Needs nothing but the run's folder: it works after a crash, and with --state without a configuration.
+    RUN is a run's id, the last one if not said. Nothing is needed but its folder: with --state not
+    even a configuration.
     """
     folder = state_of(config, state)
     name = run or last_run_with(folder, flight.FILE)
@@ -37,7 +38,7 @@ def _plain(flown: flight.Flight, last: int) -> dict[str, object]:
 
 
 def _shown(flown: flight.Flight, last: int) -> list[RenderableType]:
-    calls = table(flown.run, "plugin", "hook", "call", "input", "began, UTC", "took", "outcome", right=_RIGHT)
+    calls = table("plugin", "hook", "call", "input", "began, UTC", "took", "outcome", right=_RIGHT)
     for plugin, made in flown.last(last).items():
         for call in made:
             calls.add_row(
@@ -49,7 +50,11 @@ def _shown(flown: flight.Flight, last: int) -> list[RenderableType]:
                 micros(call.duration / 1e9),
                 call.outcome,
             )
-    return [calls, *(f"{each.plugin}.{each.hook} was in hand" for each in flown.unfinished)]
+    return [
+        f"the last calls of {flown.run}",
+        calls,
+        *(f"{each.plugin}.{each.hook} was in hand" for each in flown.unfinished),
+    ]
 
 
 _RIGHT = ("call", "input", "took")

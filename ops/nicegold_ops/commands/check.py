@@ -17,6 +17,7 @@ from nicegold_ops.commands._output import answer, facts, money, table
 from nicegold_ops.commands._runs import aside
 from nicegold_ops.config import Settings, load
 from nicegold_ops.journal import Run, open_journal
+from nicegold_ops.toml import to_toml
 
 
 class Planned(msgspec.Struct, frozen=True):
@@ -47,7 +48,10 @@ class Plan(msgspec.Struct, frozen=True):
 @set_option
 @json_option
 def command(config: Path, overrides: tuple[str, ...], json_to: Path | None) -> None:
-    """Say what would run, in order, without trading; refuse what a run would refuse."""
+    """Say what would run, in order, without trading.
+
+    What a run would refuse is refused.
+    """
     settings = load(config, overrides)
     with aside(settings) as elsewhere:
         app = bootstrap(elsewhere, Run("check", settings.run.mode, 0), store=open_journal(None))
@@ -88,11 +92,12 @@ def _shown(plan: Plan) -> list[RenderableType]:
         *(("instrument", _instrument(each)) for each in plan.instruments),
         *((f"{feed} reads", source.location) for feed, source in plan.sources.items()),
     )
-    plugins = table("Plugins, in the order in which they are asked", "name", "use", "kind", "settings")
+    plugins = table("plugins", "use", "kind", "settings")
     for each in plan.plugins:
-        settings = ", ".join(f"{name} = {value}" for name, value in each.settings.items())
+        written = {name: value for name, value in each.settings.items() if value is not None}
+        settings = ", ".join(f"{name} = {to_toml(value)}" for name, value in written.items())
         plugins.add_row(each.name, each.use, each.kind, settings)
-    calls = table("Calls, in the order in which they happen", "hook", "is asked of")
+    calls = table("hooks", "asked in this order")
     for hook, names in plan.calls.items():
         calls.add_row(hook, ", ".join(names))
     return [run, plugins, calls]

@@ -18,7 +18,7 @@ _SHELLS: dict[str, type[ShellComplete]] = {"bash": BashComplete, "zsh": ZshCompl
 @json_option
 @click.pass_context
 def command(ctx: click.Context, shell: str, json_to: Path | None) -> None:
-    """Print the script that completes these commands in SHELL.
+    """Print the script that completes these commands.
 
     For bash: nicegold completion bash > ~/.local/share/bash-completion/completions/nicegold
     """

@@ -15,7 +15,7 @@ from nicegold.host import Call, Host, Reply
 from nicegold_ops.commands._options import json_option
 from nicegold_ops.commands._output import answer, facts, moment, progress, span, table
 from nicegold_ops.config import Settings, build, parse
-from nicegold_ops.errors import DataError, PluginError, in_one_line
+from nicegold_ops.errors import ConfigurationError, DataError, PluginError
 
 #: The feed's name here; it stands in front of what is said about it.
 _FEED = "file"
@@ -124,7 +124,11 @@ def check(
 def _settings(file: Path, use: str, symbol: str, tick_size: str, options: list[str]) -> Settings:
     plugin = [f"use={use}", f"path={json.dumps(str(file.absolute()))}", *options]
     terms = [f"instruments.{symbol}.tick_size={tick_size}", "run.cash=1"]
-    return parse("", Path.cwd() / "data check", [*terms, *(f"plugins.{_FEED}.{each}" for each in plugin)])
+    try:
+        return parse("", Path.cwd() / "data check", [*terms, *(f"plugins.{_FEED}.{each}" for each in plugin)])
+    except ConfigurationError as error:
+        # What was typed has no such prefix.
+        raise ConfigurationError(str(error).replace(f"--set plugins.{_FEED}.", "--set ")) from None
 
 
 def _read(settings: Settings, findings: Findings) -> None:
@@ -146,13 +150,18 @@ def _take_all(stream: Iterator[Market], findings: Findings) -> None:
                 if findings.events % _PROGRESS_EVERY == 0:
                     shown(findings.events, market.time)
         except (OSError, ValueError) as error:
-            raise DataError(f"{findings.file}: {error}") from None
+            raise _unusable(findings.file, error) from None
 
 
 def _refusal(file: Path, reply: Reply) -> DataError | PluginError:
     if isinstance(reply.error, OSError | ValueError):
-        return DataError(f"{file}: {reply.error}")
+        return _unusable(file, reply.error)
     return PluginError(f"{reply.hook} {reply.reason}")
+
+
+def _unusable(file: Path, error: Exception) -> DataError:
+    said = str(error)
+    return DataError(said if file.name in said else f"{file}: {said}")
 
 
 def _unwatched(hook: str, plugin: str, call: Call) -> Call:
@@ -172,7 +181,7 @@ def _shown(findings: Findings) -> list[RenderableType]:
     )
     if not findings.defects:
         return [figures]
-    kinds = table("Defects", "kind", "times", "first lines", "why, at first", right=("times",))
+    kinds = table("defect", "times", "first lines", "why, at first", right=("times",))
     for name, kind in sorted(findings.defects.items()):
         kinds.add_row(name, f"{kind.count:,}", ", ".join(map(str, kind.lines)), kind.reason)
     return [figures, kinds]

@@ -55,9 +55,12 @@ class Finding(msgspec.Struct, frozen=True):
 @state_option
 @json_option
 def command(config: Path, state: Path | None, json_to: Path | None) -> int:
-    """Look whether this machine and the configuration are fit to trade; exits with 1 if not."""
+    """See whether machine and configuration are fit to trade.
+
+    Exits with 1 if something is not.
+    """
     findings = [*_machine(), *_plugins(), *_configured(config, state)]
-    shown = table("", "", "about", "is", "way out")
+    shown = table("", "about", "is", "way out")
     for each in findings:
         shown.add_row(Text(each.status, _COLOURS[each.status]), each.about, each.says, each.way_out)
     answer(findings, json_to, shown)
@@ -84,11 +87,12 @@ def _machine() -> Iterator[Finding]:
 
 
 def _packages() -> Iterator[Finding]:
-    yield Finding("nicegold", "ok", version("nicegold"))
+    needed: dict[str, str | None] = {}
     for requirement in requires("nicegold") or ():
         found = _REQUIREMENT.match(requirement)
-        if found is not None and found["name"] != "nicegold":
-            yield _package(found["name"], found["extra"])
+        if found is not None:
+            needed.setdefault(found["name"], found["extra"])
+    yield from (_package(name, extra) for name, extra in needed.items())
 
 
 def _package(name: str, extra: str | None) -> Finding:

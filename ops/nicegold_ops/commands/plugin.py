@@ -29,7 +29,7 @@ def command() -> None:
 )
 @json_option
 def new(kind: str, name: str, into: Path, json_to: Path | None) -> None:
-    """Write the package of a plugin that installs, is found, and has one test for you to fill in.
+    """Write the package of a plugin: it installs, and has a test for you to fill in.
 
     NAME is what `use` will say in nicegold.toml, in snake_case, such as daily_limit.
     """

@@ -42,12 +42,15 @@ class Installed(msgspec.Struct, frozen=True):
 @set_option
 @json_option
 def command(config: Path | None, overrides: tuple[str, ...], json_to: Path | None) -> None:
-    """List the installed plugins. Installed is not enabled: nicegold.toml says what runs."""
+    """List the installed plugins.
+
+    Installed is not enabled: the configuration says what runs.
+    """
     if overrides and config is None:
         raise click.UsageError("--set changes a configuration; name it with --config")
     enabled = load(config, overrides) if config else None
     found = [_described(name, entry, enabled) for name, entry in installed().items()]
-    shown = table("", "plugin", "kind", "from", "says", *(["enabled as"] if enabled else []))
+    shown = table("plugin", "kind", "from", "says", *(["enabled as"] if enabled else []))
     for each in found:
         says = Text(each.problem, "red") if each.problem else each.says
         names = [", ".join(each.enabled_as)] if enabled else []
@@ -56,7 +59,8 @@ def command(config: Path | None, overrides: tuple[str, ...], json_to: Path | Non
 
 
 def _described(name: str, entry: EntryPoint, settings: Settings | None) -> Installed:
-    says, problem, kind, hooks = "", "", "", ()
+    says, problem, kind = "", "", ""
+    hooks: tuple[str, ...] = ()
     try:
         found = entry.load()
         says = _first_line(found)

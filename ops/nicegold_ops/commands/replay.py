@@ -59,9 +59,10 @@ class Repetition(msgspec.Struct, frozen=True):
 @state_option
 @json_option
 def command(run: str | None, config: Path, state: Path | None, json_to: Path | None) -> int:
-    """Repeat RUN from the journal and compare event by event; the last run if not said.
+    """Repeat a run from the journal and compare.
 
-    Exits with 1 when an event differs. A run that was killed is repeated up to its last record.
+    RUN is a run's id, the last one if not said. Exits with 1 at the first event that differs. A run
+    that was killed is repeated up to its last record.
     """
     folder = state_of(config, state)
     store = journal_in(folder)
@@ -95,7 +96,7 @@ def _refuse_changed_sources(started: Started, app: App) -> None:
         if now is None or now.digest != source.digest:
             raise DataError(
                 f"{source.location} has changed since the run, or {feed} reads it differently: "
-                f"its digest was {source.digest} and is {now.digest if now else 'none'}; put back what was read"
+                f"its digest was {source.digest}, now {now.digest if now else 'none'}; put back what was read"
             )
 
 

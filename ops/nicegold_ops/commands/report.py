@@ -29,7 +29,10 @@ from nicegold_ops.report.result import Result
 def command(
     run: str | None, out: Path | None, config: Path, state: Path | None, json_to: Path | None
 ) -> None:
-    """Write the HTML report of RUN again: a run's id or a result.json, the last run if not said."""
+    """Write the HTML report of a run again.
+
+    RUN is a run's id, or the path of its result.json; the last run if not said.
+    """
     path = _result_of(run, config, state)
     result = read_result(path)
     page = out or path.with_name(REPORT)

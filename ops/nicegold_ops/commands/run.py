@@ -47,7 +47,7 @@ def command(
     json_to: Path | None,
     report_to: Path | None,
 ) -> None:
-    """Trade on paper (or live, if the configuration says so) until Ctrl-C, or until the feeds end.
+    """Trade on paper, or live, until Ctrl-C or the feeds' end.
 
     A second Ctrl-C ends the process at once. The report is written beside the result if not elsewhere.
     """

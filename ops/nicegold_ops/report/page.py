@@ -15,7 +15,6 @@ import msgspec
 
 from nicegold_ops.errors import ConfigurationError
 from nicegold_ops.report.result import Result
-from nicegold_ops.report.trades import Trade
 
 #: More trades than these are in the JSON only: a page of thousands opens on no phone.
 _TRADES_SHOWN = 200
@@ -62,7 +61,8 @@ def page_of(result: Result) -> str:
     points = result.curve
     # One point is no line.
     drawn = chart_of(points, result.currency) if len(points) > 1 else None
-    return _environment().get_template("page.html").render(
+    template = _environment().get_template("page.html")
+    return template.render(
         result=result,
         title=_title(result),
         headline=_headline(result),
@@ -167,9 +167,10 @@ def _title(result: Result) -> str:
 
 def _headline(result: Result) -> list[Figure]:
     total, drawdown = result.total_return, result.max_drawdown
+    gained = percent(total, "+z,.2f" if total else ",.2f")
     return [
         Figure(f"Final equity, {result.currency}", money(result.final_equity)),
-        Figure("Return", percent(total, "+z,.2f" if total else ",.2f"), "the run began with no cash", sign_of(total)),
+        Figure("Return", gained, "the run began with no cash", sign_of(total)),
         Figure("Max drawdown", percent(-drawdown), sign=sign_of(-drawdown)),
         Figure("Sharpe", ratio(result.sharpe), "it needs returns of two days or more that differ"),
         Figure("Trades", count(len(result.trades))),

@@ -21,7 +21,7 @@ def total_return(start: float, end: float) -> float | None:
 
 def daily_returns(closes: Sequence[float]) -> list[float]:
     """The part that each day's closing equity gained on the day before's."""
-    return [after / before - 1.0 for before, after in zip(closes, closes[1:], strict=False) if before > 0]
+    return [after / before - 1.0 for before, after in pairwise(closes) if before > 0]
 
 
 def sharpe(returns: Sequence[float]) -> float | None:

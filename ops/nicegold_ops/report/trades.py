@@ -75,7 +75,7 @@ def _to_close(fill: Fill, books: _Books) -> deque[_Lot] | None:
     return min(against, key=lambda lots: lots[0].fill.time, default=None)
 
 
-def _trade(entry: Fill, exit: Fill, quantity: Decimal, lot_size: Decimal) -> Trade:  # noqa: A002
+def _trade(entry: Fill, exit: Fill, quantity: Decimal, lot_size: Decimal) -> Trade:
     profit = (exit.price - entry.price) * quantity * lot_size * entry.side.sign
     return Trade(
         strategy=entry.strategy,

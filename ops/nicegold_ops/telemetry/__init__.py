@@ -87,7 +87,7 @@ class Telemetry:
             self._events.broker = brokers[0]
         for name, each in plugins.items():
             if "check_order" in each.hooks:
-                self._events.rejects.add("risk", name, by=0)
+                self._events.rejects.cell("risk", name)
 
     def watch_portfolio(self, portfolio: Portfolio) -> None:
         """Show *portfolio*'s figures at each scrape."""

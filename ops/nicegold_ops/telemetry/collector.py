@@ -133,7 +133,7 @@ class Collector(Base):
     def _self(self, totals: AllTotals) -> Iterator[Family]:
         errors = {"call": self._watch.errors, **self.errors}
         yield metrics.TELEMETRY_ERRORS.family(((signal,), count) for signal, count in errors.items())
-        yield metrics.TELEMETRY_DROPPED.family([(("metric", "cardinality"), self._guard.dropped)])
+        yield metrics.TELEMETRY_DROPPED.family([(("metric", "cardinality"), self._guard.overflow[0])])
 
     def _kind(self, plugin: str) -> str:
         return self.plugins.get(plugin, Plugin()).kind

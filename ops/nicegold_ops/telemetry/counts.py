@@ -4,37 +4,47 @@ from __future__ import annotations
 
 from threading import Lock
 
-from nicegold_ops.telemetry.metrics import Labels, Metric
+from nicegold_ops.telemetry.metrics import Labels
+
+#: A count that whoever holds it raises: `cell[0] += 1`. Only one thread may, or counts are lost.
+Cell = list[int]
 
 
 class LabelGuard:
-    """Says how many children a metric may have, and counts what did not fit."""
+    """Says how many children a metric may have; what would have been one too many counts here."""
 
     def __init__(self, limit: int = 500) -> None:
         self.limit = limit
-        #: Counts that were dropped since their labels would have been one child too many.
-        self.dropped = 0
+        self.overflow: Cell = [0]
 
 
 class Counts:
-    """The children of one counter. Any thread may add or read."""
+    """The children of one counter. Any thread may make one, count with `add`, or read."""
 
-    def __init__(self, metric: Metric, guard: LabelGuard) -> None:
-        self.metric = metric
+    def __init__(self, guard: LabelGuard) -> None:
         self._guard = guard
-        self._children: dict[Labels, int] = {}
+        self._children: dict[Labels, Cell] = {}
         self._lock = Lock()
 
-    def add(self, *labels: str, by: int = 1) -> None:
-        """Count *by* more for *labels*; 0 makes the child be there, so that its rate can be taken."""
+    def cell(self, *labels: str) -> Cell:
+        """The child's own cell, for a thread that counts often. It is there, at 0, from now on."""
         with self._lock:
-            known = self._children.get(labels)
-            if known is None and len(self._children) >= self._guard.limit:
-                self._guard.dropped += by
-                return
-            self._children[labels] = (known or 0) + by
+            return self._cell(labels)
+
+    def add(self, *labels: str) -> None:
+        """Count one more."""
+        with self._lock:
+            self._cell(labels)[0] += 1
 
     def samples(self) -> list[tuple[Labels, float]]:
         """What was counted so far, by labels."""
         with self._lock:
-            return [(labels, float(count)) for labels, count in self._children.items()]
+            return [(labels, float(cell[0])) for labels, cell in self._children.items()]
+
+    def _cell(self, labels: Labels) -> Cell:
+        known = self._children.get(labels)
+        if known is not None:
+            return known
+        if len(self._children) >= self._guard.limit:
+            return self._guard.overflow
+        return self._children.setdefault(labels, [0])

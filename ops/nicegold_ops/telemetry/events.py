@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
 
 import msgspec
 from nicegold import (
@@ -10,7 +11,6 @@ from nicegold import (
     Event,
     Finished,
     Halted,
-    Objection,
     Order,
     OrderState,
     OrderStatus,
@@ -25,8 +25,7 @@ from nicegold import (
 from nicegold.host import ENGINE
 from nicegold.orders import advance
 
-from nicegold_ops.telemetry import metrics
-from nicegold_ops.telemetry.counts import Counts, LabelGuard
+from nicegold_ops.telemetry.counts import Cell, Counts, LabelGuard
 from nicegold_ops.telemetry.metrics import Labels
 
 STATES = ("starting", "running", "halted", "finished")
@@ -34,54 +33,58 @@ STATES = ("starting", "running", "halted", "finished")
 #: What an order of a broker that nobody named is counted under.
 UNKNOWN = "unknown"
 
-_STATUSES = (*(status.value for status in OrderStatus), "vetoed")
+#: Orders of one broker, strategy and type, by the state they came into.
+_Row: TypeAlias = Mapping[OrderStatus | None, Cell]
+#: In a row, what stands for an order that never left.
+_VETOED = None
 
 
 class _Working(msgspec.Struct, frozen=True):
-    """An order that may still fill, and who has it."""
+    """An order that may still fill, and the row that its states are counted in."""
 
     state: OrderState
-    broker: str
-
-    @property
-    def labels(self) -> Labels:
-        return (self.broker, self.state.order.strategy, self.state.order.order_type.value)
+    row: _Row
 
 
 class EventCounters:
     """Counts what it is told, on the trading thread; any thread may read.
 
-    *refused* counts market data by feed and reason. *failed* is told when counting fails: it must not
-    fail the engine.
+    *refused* counts market data by feed and reason. *failed* is told when counting fails: it must
+    not fail the engine.
     """
 
     def __init__(self, guard: LabelGuard, refused: Counts, failed: Callable[[], None]) -> None:
         self.state = STATES[0]
         #: The broker of an order, unless its Placed names one.
         self.broker = UNKNOWN
-        self.orders = Counts(metrics.ORDERS, guard)
-        self.rejects = Counts(metrics.ORDER_REJECTS, guard)
-        self.failures = Counts(metrics.PLUGIN_FAILURES, guard)
-        self.rejects.add("broker", "rejected", by=0)
-        self._refused = refused
+        self.orders = Counts(guard)
+        self.rejects = Counts(guard)
+        self.failures = Counts(guard)
+        self._refused_market = refused
         self._failed = failed
+        self._rejected = self.rejects.cell("broker", "rejected")
+        self._rows: dict[Labels, _Row] = {}
         self._working: dict[str, _Working] = {}
-        # How often, and whether there is more to do: one look-up is all that a bar costs.
-        self._told = {kind: [0, kind not in (Bar, Quote)] for kind in _kinds()}
+        handlers = self._handlers()
+        # How often, and what else there is to do: one look-up is all that a bar costs.
+        self._told: dict[type[Event], list[Any]] = {
+            kind: [0, handlers.get(kind, self._advance)] for kind in _kinds()
+        }
+        self._told |= {Bar: [0, None], Quote: [0, None]}
 
     def count(self, event: Event) -> None:
         """Count *event*. Never raises."""
         try:
             told = self._told[type(event)]
             told[0] += 1
-            if told[1]:
-                self._take(event)
+            if told[1] is not None:
+                told[1](event)
         except Exception:
             self._failed()
 
     # What it came to.
 
-    def told(self) -> Iterable[tuple[Labels, float]]:
+    def told(self) -> list[tuple[Labels, float]]:
         """Events by their name."""
         return [((kind.__name__,), float(count)) for kind, (count, _) in self._told.items()]
 
@@ -99,61 +102,71 @@ class EventCounters:
 
     # How it comes to it.
 
-    def _take(self, event: Event) -> None:
-        match event:
-            case Order():
-                self._enter(event.id, _Working(OrderState(event), self.broker))
-            case Vetoed():
-                self._veto(event.order, event.objections)
-            case Placed() if event.broker:
-                self._place(event)
-            case Rejected():
-                self.rejects.add("broker", "rejected")
-                self._advance(event.order_id, event)
-            case PluginFailed():
-                self.failures.add(event.hook, event.plugin)
-            case Refused():
-                self._refused.add(event.plugin, "refused")
-            case Started() | Halted() | Finished():
-                self.state = _STATE_AFTER[type(event)]
-            case _:
-                self._advance(getattr(event, "order_id", ""), event)
+    def _handlers(self) -> dict[type[Event], Callable[[Any], None]]:
+        return {
+            Order: self._add_order,
+            Vetoed: self._add_veto,
+            Placed: self._place,
+            Rejected: self._reject,
+            PluginFailed: lambda event: self.failures.add(event.hook, event.plugin),
+            Refused: lambda event: self._refused_market.add(event.plugin, "refused"),
+            Started: lambda event: self._become("running"),
+            Halted: lambda event: self._become("halted"),
+            Finished: lambda event: self._become("finished"),
+        }
 
-    def _veto(self, order: Order, objections: Iterable[Objection]) -> None:
-        self._reach((self.broker, order.strategy, order.order_type.value), "vetoed")
-        for objection in objections:
+    def _become(self, state: str) -> None:
+        self.state = state
+
+    def _add_order(self, order: Order) -> None:
+        self._enter(_Working(OrderState(order), self._row(self.broker, order)))
+
+    def _add_veto(self, vetoed: Vetoed) -> None:
+        self._row(self.broker, vetoed.order)[_VETOED][0] += 1
+        for objection in vetoed.objections:
             self.rejects.add("engine" if objection.plugin == ENGINE else "risk", objection.plugin)
 
     def _place(self, placed: Placed) -> None:
         working = self._working.get(placed.order_id)
-        if working is not None:
-            self._working[placed.order_id] = _Working(working.state, placed.broker)
+        if working is not None and placed.broker:
+            row = self._row(placed.broker, working.state.order)
+            self._working[placed.order_id] = _Working(working.state, row)
 
-    def _advance(self, order_id: str, event: Event) -> None:
+    def _reject(self, rejected: Rejected) -> None:
+        self._rejected[0] += 1
+        self._advance(rejected)
+
+    def _advance(self, event: Event) -> None:
+        order_id: str = getattr(event, "order_id", "")
         before = self._working.get(order_id)
         if before is None:
             return
-        after = _Working(advance(before.state, event), before.broker)
+        after = _Working(advance(before.state, event), before.row)
         if after.state.status is before.state.status:
             self._working[order_id] = after
         else:
-            self._enter(order_id, after)
+            self._enter(after)
 
-    def _enter(self, order_id: str, working: _Working) -> None:
+    def _enter(self, working: _Working) -> None:
         """The order has come into another state."""
-        self._reach(working.labels, working.state.status.value)
-        if working.state.is_working:
-            self._working[order_id] = working
+        state = working.state
+        working.row[state.status][0] += 1
+        if state.is_working:
+            self._working[state.order.id] = working
         else:
-            self._working.pop(order_id, None)
+            self._working.pop(state.order.id, None)
 
-    def _reach(self, labels: Labels, reached: str) -> None:
-        """Count *reached*; the other states are there from the first on, so that rates can be taken."""
-        for status in _STATUSES:
-            self.orders.add(*labels, status, by=int(status == reached))
-
-
-_STATE_AFTER: dict[type[Event], str] = {Started: "running", Halted: "halted", Finished: "finished"}
+    def _row(self, broker: str, order: Order) -> _Row:
+        """The order's row. All states are in it from the first on, so that rates can be taken."""
+        key = (broker, order.strategy, order.order_type)
+        row = self._rows.get(key)
+        if row is None:
+            labels = (broker, order.strategy, order.order_type.value)
+            row = self._rows[key] = {
+                status: self.orders.cell(*labels, "vetoed" if status is _VETOED else status.value)
+                for status in (_VETOED, *OrderStatus)
+            }
+        return row
 
 
 def _kinds() -> list[type[Event]]:

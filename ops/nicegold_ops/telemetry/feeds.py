@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 from nicegold import Bar, Market, Quote
 
-from nicegold_ops.telemetry import metrics
 from nicegold_ops.telemetry.counts import Counts, LabelGuard
 from nicegold_ops.telemetry.metrics import Labels
 
@@ -18,7 +17,7 @@ class Feeds:
     """Counts by feed. Each feed has one thread; any may read. *wall* tells ns UTC."""
 
     def __init__(self, guard: LabelGuard, wall: Callable[[], int]) -> None:
-        self.rejected = Counts(metrics.FEED_REJECTED, guard)
+        self.rejected = Counts(guard)
         self._wall = wall
         self._delivered: dict[str, dict[type[Market], int]] = {}
         self._last: dict[str, list[int]] = {}
@@ -29,7 +28,7 @@ class Feeds:
         last = self._last.setdefault(feed, [0])
         wall = self._wall
         for defect in _DEFECTS:
-            self.rejected.add(feed, defect, by=0)
+            self.rejected.cell(feed, defect)
 
         def count(market: Market) -> None:
             # Whatever else a feed yields, the engine refuses and counts.

@@ -42,19 +42,24 @@ class Logs:
         wall: Callable[[], int] = time.time_ns,
     ) -> None:
         self._handlers: list[logging.Handler] = []
-        shared = _shared(wall)
+        stamp = _stamp(wall)
         if file is not None:
             file.parent.mkdir(parents=True, exist_ok=True)
-            self._add(logging.FileHandler(file, encoding="utf-8"), shared, [_to_ecs, _to_json])
+            self._add(logging.FileHandler(file, encoding="utf-8"), [stamp, _to_ecs, _to_json])
         if stream is not None:
             final: list[Processor] = [_console()] if stream.isatty() else [_to_ecs, _to_json]
-            self._add(logging.StreamHandler(stream), shared, final)
+            self._add(logging.StreamHandler(stream), [stamp, *final])
         self._logger = logging.getLogger(ROOT)
         self._logger.handlers[:] = self._handlers
         self._logger.setLevel(level)
         # The root logger belongs to whoever embeds us.
         self._logger.propagate = False
-        _configure_structlog(shared)
+        # For plugins that log through structlog without asking us.
+        structlog.configure(
+            processors=_CHAIN,
+            wrapper_class=structlog.stdlib.BoundLogger,
+            logger_factory=structlog.stdlib.LoggerFactory(),
+        )
 
     def close(self) -> None:
         """Let go of the file; what is logged from now on is lost."""
@@ -63,9 +68,9 @@ class Logs:
             handler.close()
         self._logger.addHandler(logging.NullHandler())
 
-    def _add(self, handler: logging.Handler, shared: list[Processor], final: list[Processor]) -> None:
+    def _add(self, handler: logging.Handler, final: list[Processor]) -> None:
         formatter = structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=shared,
+            foreign_pre_chain=_FOREIGN,
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *final],
         )
         handler.setFormatter(formatter)
@@ -73,40 +78,42 @@ class Logs:
 
 
 def logger(name: str) -> structlog.stdlib.BoundLogger:
-    """A logger of ours: *name* is what comes after `nicegold.`."""
-    bound: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(f"{ROOT}.{name}")
+    """A logger of ours: *name* is what comes after `nicegold.`. It may be made before there are Logs."""
+    # Not through structlog's configuration: where there is none, it would print to standard output.
+    bound: structlog.stdlib.BoundLogger = structlog.wrap_logger(
+        logging.getLogger(f"{ROOT}.{name}"), processors=_CHAIN, wrapper_class=structlog.stdlib.BoundLogger
+    )
     return bound
 
 
-def _configure_structlog(shared: list[Processor]) -> None:
-    structlog.configure(
-        processors=[
-            structlog.stdlib.filter_by_level,
-            *shared,
-            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
-        ],
-        wrapper_class=structlog.stdlib.BoundLogger,
-        logger_factory=structlog.stdlib.LoggerFactory(),
-        # A cached logger would keep the handlers of a session that is over.
-        cache_logger_on_first_use=False,
-    )
+#: What a line of structlog's goes through on its way to the standard library's handlers.
+_CHAIN: tuple[Processor, ...] = (
+    structlog.stdlib.filter_by_level,
+    structlog.contextvars.merge_contextvars,
+    structlog.stdlib.add_logger_name,
+    structlog.stdlib.add_log_level,
+    structlog.stdlib.PositionalArgumentsFormatter(),
+    structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+)
+
+#: What a line of the standard library's goes through, so that it looks the same.
+_FOREIGN: tuple[Processor, ...] = (
+    structlog.contextvars.merge_contextvars,
+    structlog.stdlib.add_logger_name,
+    structlog.stdlib.add_log_level,
+    structlog.stdlib.ExtraAdder(),
+)
+
+# Until there are Logs, and after them, what we log is nobody's to see.
+logging.getLogger(ROOT).addHandler(logging.NullHandler())
 
 
-def _shared(wall: Callable[[], int]) -> list[Processor]:
-    """What happens to every line, whichever way it came."""
-
+def _stamp(wall: Callable[[], int]) -> Processor:
     def stamp(_: Any, __: str, line: EventDict) -> EventDict:
         line["@timestamp"] = _iso(wall())
         return line
 
-    return [
-        structlog.contextvars.merge_contextvars,
-        structlog.stdlib.add_logger_name,
-        structlog.stdlib.add_log_level,
-        structlog.stdlib.PositionalArgumentsFormatter(),
-        structlog.stdlib.ExtraAdder(),
-        stamp,
-    ]
+    return stamp
 
 
 def _to_ecs(_: Any, __: str, line: EventDict) -> EventDict:

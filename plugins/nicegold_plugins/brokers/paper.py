@@ -161,19 +161,19 @@ class Paper:
 
     @hookimpl
     def match_orders(self, market: Market) -> list[Execution] | None:
+        executions = self._begin(market) if self._changes or self._financed else []
         if self._needs_prices:
             self.account.apply(market)
-        if not (self._book or self._changes or self._financed):
-            return None
-        meeting = Meeting(market, self._instruments[market.symbol], self.volume_share)
-        executions: list[Execution] = []
-        if market.symbol in self._financed:
-            executions += self._pay_swap(market.symbol, meeting.start)
-        if self._changes:
-            executions += self._apply_changes(market.symbol, meeting.start)
-        if any(map(meeting.disturbs, self._book.values())):
-            executions += self._meet(meeting)
+        if self._book:
+            meeting = Meeting(market, self._instruments[market.symbol], self.volume_share)
+            if any(map(meeting.disturbs, self._book.values())):
+                executions += self._meet(meeting)
         return executions or None
+
+    def _begin(self, market: Market) -> list[Execution]:
+        """What is due before this market is met, so at the prices from before it."""
+        start = market.start if isinstance(market, Bar) else market.time
+        return [*self._pay_swap(market.symbol, start), *self._apply_changes(market.symbol, start)]
 
     def _meet(self, meeting: Meeting) -> Iterable[Execution]:
         """One step after another, since each fill may wake, reduce or end other orders."""
@@ -208,15 +208,20 @@ class Paper:
     def _quantity(self, resting: Resting, meeting: Meeting) -> tuple[Decimal, str]:
         """Lots that fill now; when there are none, also why."""
         order, left, wanted = resting.order, meeting.left(resting), resting.remaining
-        reason = "there is nothing left to reduce"
         if order.reduce_only:
-            held = self.account.position(order.symbol).quantity
-            wanted = min(wanted, max(-held * order.side.sign, _ZERO))
+            wanted = min(wanted, self._reducible(order))
+        if not wanted:
+            return _ZERO, "there is nothing left to reduce"
         if left is not None:
             wanted = min(wanted, left)
         if order.time_in_force is TimeInForce.FOK and wanted < resting.remaining:
-            wanted, reason = _ZERO, f"only {wanted} can be filled at once"
-        return wanted, reason
+            return _ZERO, f"only {wanted} can be filled at once"
+        return wanted, ""
+
+    def _reducible(self, order: Order) -> Decimal:
+        """Lots of our position that *order* may close."""
+        held = self.account.position(order.symbol).quantity
+        return abs(held) if held * order.side.sign < 0 else _ZERO
 
     def _price(self, order: Order, hit: Match, market: Market) -> Decimal:
         met = hit.price
@@ -298,6 +303,8 @@ class Paper:
 
     def _pay_swap(self, symbol: str, start: int) -> Iterable[Execution]:
         """Financing for each night since the last one, three for Wednesday's, none at the weekend."""
+        if symbol not in self._financed:
+            return
         last, today = self._financed[symbol], self._day(symbol, start)
         nights = sum(map(_nights, range(last, today)))
         self._financed[symbol] = max(last, today)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import field
 from decimal import Decimal
-from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
@@ -21,6 +20,7 @@ from nicegold import (
     TextTable,
     about_file,
     hookimpl,
+    multiplier,
     parse_timeframe,
     plugin,
     read_table,
@@ -113,6 +113,4 @@ class Csv:
 
     def _spread_of(self, instrument: Instrument) -> Callable[[float], float]:
         """The spread in price, of what the file says."""
-        unit = instrument.tick_size if self.spread_in == "points" else 1 / self.scale
-        # Decimal, since 35 * 0.01 is not 0.35; remembered, since a file has few spreads.
-        return lru_cache(maxsize=1024)(lambda value: float(Decimal(repr(value)) * unit))
+        return multiplier(instrument.tick_size if self.spread_in == "points" else 1 / self.scale)

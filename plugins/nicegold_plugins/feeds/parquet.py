@@ -6,7 +6,6 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import field
 from decimal import Decimal
-from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -25,6 +24,7 @@ from nicegold import (
     find_columns,
     find_file,
     hookimpl,
+    multiplier,
     parse_timeframe,
     plugin,
     refuse_missing,
@@ -150,9 +150,7 @@ class Parquet:
 
     def _spread_of(self, instrument: Instrument) -> Callable[[float], float]:
         """The spread in price, of what the file says."""
-        unit = instrument.tick_size if self.spread_in == "points" else 1 / self.scale
-        # Decimal, since 35 * 0.01 is not 0.35; remembered, since a file has few spreads.
-        return lru_cache(maxsize=1024)(lambda value: float(Decimal(repr(value)) * unit))
+        return multiplier(instrument.tick_size if self.spread_in == "points" else 1 / self.scale)
 
 
 def _show(row: Row) -> str:

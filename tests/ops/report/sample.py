@@ -89,8 +89,7 @@ def result(bars: int = 4000, **changes: Any) -> Result:
 
 def empty() -> Result:
     """A run that saw no bar."""
-    nothing: dict[str, Any] = {"vetoes": [], "hooks": [], "quality": {}, "seconds": 0.0, "bars_per_second": 0.0}
-    return result(0, **nothing)
+    return result(0, vetoes=[], hooks=[], quality={}, seconds=0.0, bars_per_second=0.0)
 
 
 def walk(bars: int) -> Iterator[Bar]:

@@ -1,0 +1,127 @@
+"""The command line and a small market to type it at."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from nicegold_ops.commands import invoke
+
+CONFIGURATION = """
+[run]
+mode = "backtest"
+cash = "100000"
+currency = "USD"
+seed = 7
+state = "state"
+
+[instruments.XAUUSD]
+tick_size = "0.01"
+lot_size = "100"
+quantity_step = "0.01"
+
+[plugins.gold]
+use = "csv"
+instrument = "XAUUSD"
+path = "bars.csv"
+timezone = "UTC"
+timeframe = "M15"
+
+[plugins.cross]
+use = "ma_cross"
+instrument = "XAUUSD"
+fast = 3
+slow = 8
+quantity = "0.10"
+
+[plugins.limit]
+use = "max_position"
+limit = "1.00"
+
+[plugins.venue]
+use = "paper"
+commission = "7.00"
+"""
+
+
+class Answer(NamedTuple):
+    """What a command said, and its exit code."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        """What stdout holds, which is JSON and nothing else."""
+        return json.loads(self.out)
+
+
+class Shell:
+    """Types commands in *folder*, in this process."""
+
+    def __init__(self, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        self.folder = folder
+        self._capsys = capsys
+
+    def __call__(self, *arguments: str) -> Answer:
+        self._capsys.readouterr()
+        code = invoke(arguments)
+        said = self._capsys.readouterr()
+        return Answer(code, said.out, said.err)
+
+    def write(self, name: str, text: str) -> Path:
+        path = self.folder / name
+        path.write_text(text, encoding="utf-8")
+        return path
+
+
+def csv_of(bars: int) -> str:
+    """So many M15 bars of a price that swings, so that averages cross."""
+    return "\n".join(["time,open,high,low,close,volume", *_rows(bars)]) + "\n"
+
+
+def _rows(bars: int) -> Iterator[str]:
+    start, last = datetime(2026, 1, 5), 2000.0
+    for number in range(bars):
+        close = round(2000.0 + 20.0 * math.sin(number / 5) + number % 7 / 10, 2)
+        high, low = max(last, close) + 0.5, min(last, close) - 0.5
+        yield f"{start + timedelta(minutes=15 * number)},{last},{high:.2f},{low:.2f},{close},{number % 50 + 1}"
+        last = close
+
+
+def market_in(folder: Path, bars: int = 400) -> Path:
+    """Write nicegold.toml and its bars.csv into *folder*; answers the configuration."""
+    (folder / "bars.csv").write_text(csv_of(bars), encoding="utf-8")
+    path = folder / "nicegold.toml"
+    path.write_text(CONFIGURATION, encoding="utf-8")
+    return path
+
+
+def spawn(folder: Path, *arguments: str, **options: Any) -> subprocess.Popen[str]:
+    """Type a command in *folder* in a process of its own; its output is in pipes."""
+    code = "from nicegold_ops.commands import main; main()"
+    return subprocess.Popen(
+        [sys.executable, "-c", code, *arguments],
+        cwd=folder,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        **{"env": {**os.environ, "COLUMNS": "200"}, **options},
+    )
+
+
+def spawned(folder: Path, *arguments: str, **options: Any) -> Answer:
+    """The same, until it has ended."""
+    with spawn(folder, *arguments, **options) as process:
+        out, err = process.communicate(timeout=120)
+    return Answer(process.returncode, out, err)

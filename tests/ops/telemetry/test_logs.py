@@ -1,0 +1,189 @@
+from __future__ import annotations
+
+import io
+import json
+import logging
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from nicegold_ops.telemetry.logs import Logs, logger
+
+#: 2026-01-05T00:00:00.123Z, and a bit.
+NOW = 1_767_571_200_123_456_789
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+Open = Callable[..., Logs]
+
+
+@pytest.fixture
+def opened() -> Iterator[Open]:
+    """Opens logs that are closed after the test."""
+    opened: list[Logs] = []
+
+    def open_logs(**options: Any) -> Logs:
+        opened.append(Logs(wall=lambda: NOW, **options))
+        return opened[-1]
+
+    yield open_logs
+    for logs in opened:
+        logs.close()
+
+
+def lines(text: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def test_a_line_has_ecs_fields(opened, tmp_path):
+    opened(file=tmp_path / "logs" / "nicegold.json", stream=None)
+
+    logger("engine").info(
+        "order sent", **{"event.action": "order.submitted", "nicegold.order.client_id": "x-1"}
+    )
+
+    assert [
+        {
+            "@timestamp": "2026-01-05T00:00:00.123Z",
+            "log.level": "info",
+            "message": "order sent",
+            "ecs.version": "9.0.0",
+            "service.name": "nicegold",
+            "log.logger": "nicegold.engine",
+            "event.action": "order.submitted",
+            "nicegold.order.client_id": "x-1",
+        }
+    ] == lines((tmp_path / "logs" / "nicegold.json").read_text())
+
+
+def test_the_standard_librarys_loggers_go_the_same_way(opened):
+    stream = io.StringIO()
+    opened(stream=stream)
+
+    logging.getLogger("nicegold.plugins.gold").warning(
+        "%d lines left out", 3, extra={"event.dataset": "gold"}
+    )
+
+    assert [
+        {
+            "@timestamp": "2026-01-05T00:00:00.123Z",
+            "log.level": "warning",
+            "message": "3 lines left out",
+            "ecs.version": "9.0.0",
+            "service.name": "nicegold",
+            "log.logger": "nicegold.plugins.gold",
+            "event.dataset": "gold",
+        }
+    ] == lines(stream.getvalue())
+
+
+@pytest.mark.parametrize(
+    "log", [logger("x").exception, logging.getLogger("nicegold.x").exception], ids=["structlog", "logging"]
+)
+def test_an_exception_is_told_in_ecs_fields(opened, log):
+    stream = io.StringIO()
+    opened(stream=stream)
+
+    try:
+        raise ValueError("no price")
+    except ValueError:
+        log("plugin failed")
+
+    (line,) = lines(stream.getvalue())
+    assert ("ValueError", "no price") == (line["error.type"], line["error.message"])
+    assert line["error.stack_trace"].startswith("Traceback (most recent call last):\n")
+    assert "exc_info" not in line
+
+
+def test_an_exception_can_be_handed_over(opened):
+    stream = io.StringIO()
+    opened(stream=stream)
+
+    logger("x").error("plugin failed", exc_info=KeyError("symbol"))
+
+    assert "KeyError" == lines(stream.getvalue())[0]["error.type"]
+
+
+def test_a_person_at_a_terminal_gets_words(opened):
+    terminal = Terminal()
+    opened(stream=terminal)
+
+    logger("engine").info("order sent", order="x-1")
+
+    assert "order sent" in terminal.getvalue()
+    assert not terminal.getvalue().startswith("{")
+
+
+def test_a_persons_traceback_does_not_show_local_variables(opened):
+    terminal = Terminal()
+    opened(stream=terminal)
+    password = "hunter" + "2"
+
+    try:
+        raise ValueError(len(password))
+    except ValueError:
+        logger("x").exception("plugin failed")
+
+    assert "ValueError: 7" in terminal.getvalue()
+    assert "hunter2" not in terminal.getvalue()
+
+
+def test_what_json_has_no_form_for_is_told_in_words(opened):
+    stream = io.StringIO()
+    opened(stream=stream)
+
+    logger("x").info("read", path=Path("gold.csv"), count=float("inf"))
+
+    line = lines(stream.getvalue())[0]
+    assert ("gold.csv", None) == (line["path"], line["count"])
+
+
+def test_below_the_level_nothing_is_logged(opened):
+    stream = io.StringIO()
+    opened(stream=stream, level=logging.WARNING)
+
+    logger("x").info("quiet")
+    logging.getLogger("nicegold.x").info("quiet")
+
+    assert "" == stream.getvalue()
+
+
+def test_the_root_logger_is_left_to_whoever_embeds_us(opened, caplog):
+    opened(stream=io.StringIO())
+
+    logger("x").error("ours")
+
+    assert [] == caplog.records
+
+
+def test_once_closed_nothing_is_written_and_nothing_complains(opened, capsys):
+    stream = io.StringIO()
+    opened(stream=stream).close()
+
+    logger("x").error("too late")
+    logging.getLogger("nicegold.x").error("too late")
+
+    assert "" == stream.getvalue()
+    assert ("", "") == capsys.readouterr()
+
+
+def test_a_log_that_nobody_opened_is_silent(capsys):
+    logger("x").error("unheard")
+    logging.getLogger("nicegold.x").error("unheard")
+
+    assert ("", "") == capsys.readouterr()
+
+
+def test_opened_anew_each_line_is_written_once(opened):
+    first, second = io.StringIO(), io.StringIO()
+    opened(stream=first)
+    opened(stream=second)
+
+    logger("x").info("once")
+
+    assert ("", 1) == (first.getvalue(), len(lines(second.getvalue())))

@@ -1,0 +1,203 @@
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from decimal import Decimal
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nicegold import SECOND, Defect, Instrument, Quote, UnusableData
+from nicegold.testing import check_conformance
+from nicegold_plugins.feeds.ticks import Ticks
+from tests.shared import shared
+
+INSTRUMENTS = {"XAUUSD": Instrument(symbol="XAUUSD", tick_size=Decimal("0.01"))}
+HEADED = "timestamp,bid,ask\n"
+
+
+def feed(path: Path, **settings: Any) -> Ticks:
+    given: dict[str, Any] = {"instrument": "XAUUSD", "timezone": "UTC", "path": path}
+    return Ticks(**(given | settings))
+
+
+def written(folder: Path, content: str) -> Path:
+    path = folder / "ticks.csv"
+    path.write_bytes(content.encode())
+    return path
+
+
+def read(ticks: Ticks) -> tuple[list[Quote], list[Defect]]:
+    defects: list[Defect] = []
+    ticks.startup(INSTRUMENTS)
+    return [each for each in ticks.stream_market(defects.append) if isinstance(each, Quote)], defects
+
+
+def ns(text: str) -> int:
+    moment = datetime.fromisoformat(text).replace(tzinfo=UTC)
+    return int(moment.timestamp()) * SECOND + moment.microsecond * 1000
+
+
+def quote(time: str, *values: float) -> Quote:
+    return Quote("XAUUSD", ns(time), *values)
+
+
+FORMS: dict[str, tuple[str, dict[str, Any], Quote]] = {
+    "TrueFX from pandas": (
+        HEADED + "2020-05-01 00:00:00.295000+00:00,1687.5,1687.75\n2020-05-01 00:00:01+00:00,1687.5,1688\n",
+        {},
+        quote("2020-05-01 00:00:00.295", 1687.5, 1687.75),
+    ),
+    "TrueFX": (
+        "XAU/USD,20200501 00:00:00.981,1687.5,1687.75\nXAU/USD,20200501 00:00:01.002,1687.5,1687.75\n",
+        {},
+        quote("2020-05-01 00:00:00.981", 1687.5, 1687.75),
+    ),
+    "HistData": (
+        "20200430 190000065,1687.500000,1687.750000,0\n20200430 190010447,1687.5,1687.750000,0\n",
+        {"timezone": "UTC-5"},
+        quote("2020-05-01 00:00:00.065", 1687.5, 1687.75),
+    ),
+    "sizes": (
+        "time;ask;bid;ask volume;bid volume\n2020-05-01 00:00;1687.75;1687.5;3;1.5\n"
+        "2020-05-01 00:01;1687.75;1687.5;3;1.5\n",
+        {},
+        quote("2020-05-01 00:00", 1687.5, 1687.75, 1.5, 3.0),
+    ),
+    "one size is no size": (
+        "time;bid;ask;bid volume\n2020-05-01 00:00;1687.5;1687.75;3\n2020-05-01 00:01;1687.5;1687.75;3\n",
+        {},
+        quote("2020-05-01 00:00", 1687.5, 1687.75),
+    ),
+    "points": (
+        "time,bid,ask\n2020-05-01 00:00,168750,168775\n2020-05-01 00:01,168750,168775\n",
+        {"scale": Decimal(100)},
+        quote("2020-05-01 00:00", 1687.5, 1687.75),
+    ),
+    "decimal comma": (
+        "time;bid;ask\n2020-05-01 00:00;1687,5;1687,75\n2020-05-01 00:01;1687,5;1687,75\n",
+        {"decimal": ","},
+        quote("2020-05-01 00:00", 1687.5, 1687.75),
+    ),
+    "declared": (
+        "1687.75|1687.5|1/5/2020 00:00:00\n1687.75|1687.5|1/5/2020 00:00:01\n",
+        {"header": "ask,bid,time", "separator": "|", "time_format": "%d/%m/%Y %H:%M:%S"},
+        quote("2020-05-01 00:00", 1687.5, 1687.75),
+    ),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_it_reads_the_form_of(form, tmp_path):
+    content, settings, first = FORMS[form]
+
+    quotes, defects = read(feed(written(tmp_path, content), **settings))
+
+    assert [] == defects
+    assert 2 == len(quotes)
+    assert first == quotes[0]
+
+
+@pytest.mark.parametrize(
+    ("line", "kind", "reason"),
+    [
+        ("2020-05-01 00:00:01,1687.6,1687.5", "crossed", "bid 1687.6 is above ask 1687.5"),
+        ("2020-05-01 00:00:01,nan,1687.5", "not_finite", "bid is nan"),
+        ("2020-05-01 00:00:01,1687.5,inf", "not_finite", "ask is inf"),
+        ("2020-05-01 00:00:01,0,1687.5", "not_positive", "bid is 0.0"),
+        ("2020-04-30 00:00:01,1,1", "backward", "its time is before that of line 2"),
+        ("2020-05-01 00:00:01,,1687.5", "unreadable", 'bid is "", not a number'),
+        ("2020-05-01 00:00:01,1687.5", "unreadable", "it has 2 fields, not 3"),
+    ],
+)
+def test_a_line_that_cannot_be_right_is_rejected_and_the_rest_is_read(line, kind, reason, tmp_path):
+    path = written(tmp_path, f"{HEADED}2020-05-01 00:00:00,1,1\n{line}\n2020-05-01 00:00:02,1,1\n")
+
+    quotes, defects = read(feed(path))
+
+    assert [quote("2020-05-01 00:00", 1.0, 1.0), quote("2020-05-01 00:00:02", 1.0, 1.0)] == quotes
+    assert [Defect(kind, 3, reason, line)] == defects
+
+
+def test_quotes_of_one_moment_are_all_read(tmp_path):
+    path = written(tmp_path, HEADED + "2020-05-01 00:00:00,1,2\n" * 3)
+
+    quotes, defects = read(feed(path))
+
+    assert 3 * [quote("2020-05-01 00:00", 1.0, 2.0)] == quotes
+    assert [] == defects
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        ("time,bid\n2020-05-01,1\n", 'ticks.csv has no column for "ask"; it has: time, bid'),
+        (
+            "2020-05-01 00:00,1,1,1,1\n",
+            'ticks.csv has no header and 5 columns; name them with header = "time,',
+        ),
+        (HEADED + "2020-05-01 00:00,b,a\n", 'nothing to read in its first lines; line 2: bid is "b"'),
+    ],
+)
+def test_a_file_that_is_not_understood_is_refused_with_the_way_out(content, reason, tmp_path):
+    with pytest.raises(UnusableData, match=re.escape(reason)):
+        feed(written(tmp_path, content)).startup(INSTRUMENTS)
+
+
+def test_settings_that_cannot_be_meant_are_refused(tmp_path):
+    with pytest.raises(ValueError, match="scale must be above 0: it is -1"):
+        feed(tmp_path, scale=Decimal(-1))
+
+
+def test_conformance(tmp_path):
+    path = written(tmp_path, HEADED + "2020-05-01 00:00:00,1,2\n" * 3)
+
+    check_conformance(lambda: feed(path))
+
+
+def test_its_source_is_the_file(tmp_path):
+    assert str(tmp_path / "ticks.csv") == feed(written(tmp_path, HEADED)).source().location
+
+
+LINES = st.text(max_size=20) | st.tuples(
+    st.sampled_from(["2020-05-01 00:00:00", "2020-05-01 00:00:01", "2020-05-01", ""]),
+    st.floats().map(str) | st.sampled_from(["1", "1.5", "x"]),
+    st.floats().map(str) | st.sampled_from(["1", "1.5", "x"]),
+).map(",".join)
+
+
+@given(lines=st.lists(LINES, max_size=30))
+def test_no_line_is_lost(lines, tmp_path_factory):
+    content = f"{HEADED}2020-05-01 00:00:00,1,1\n" + "\n".join(lines)
+    ticks = feed(written(tmp_path_factory.getbasetemp(), content))
+
+    quotes, defects = read(ticks)
+
+    rows = content.encode().split(b"\n")[1:]
+    blank = sum(not row.strip() for row in rows)
+    assert len(rows) == len(quotes) + len(defects) + blank
+    assert all(before.time <= after.time for before, after in pairwise(quotes))
+
+
+@pytest.mark.parametrize(
+    ("name", "timezone", "rows", "first"),
+    [
+        ("truefx_usdjpy-ticks.csv", "UTC", 1000, quote("2013-01-01 22:00:00.295", 86.655, 86.728)),
+        (
+            "quote_tick_data.csv",
+            "America/New_York",
+            9500,
+            quote("2020-01-01 22:00:00.065", 1.1212, 1.12172),
+        ),
+    ],
+)
+def test_it_reads_every_row_of(name, timezone, rows, first):
+    quotes, defects = read(feed(shared(f"data/nautilus_testdata/{name}"), timezone=timezone))
+
+    assert [] == defects
+    assert rows == len(quotes)
+    assert first == quotes[0]

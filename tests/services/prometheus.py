@@ -1,0 +1,114 @@
+"""A real Prometheus, started for a test on a free port of this machine and stopped after it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+
+#: Seconds that the server may take to start, to answer and to stop.
+PATIENCE = 30.0
+
+_LISTENS = re.compile(r'msg="Listening on" address=127\.0\.0\.1:(\d+)')
+
+
+class Prometheus:
+    """A running server, asked through its HTTP API."""
+
+    def __init__(self, port: int) -> None:
+        self._url = f"http://127.0.0.1:{port}"
+
+    def is_ready(self) -> bool:
+        return self._get("/-/ready") is not None
+
+    def query(self, expression: str) -> list[tuple[dict[str, str], float]]:
+        """The labels and the value of each series of an instant query."""
+        answer = self._get(f"/api/v1/query?{urlencode({'query': expression})}")
+        found = json.loads(answer or b'{"data": {"result": []}}')["data"]["result"]
+        return [(each["metric"], float(each["value"][1])) for each in found]
+
+    def targets(self) -> list[dict[str, Any]]:
+        """What it scrapes, and how that went."""
+        answer = self._get("/api/v1/targets") or b'{"data": {"activeTargets": []}}'
+        targets: list[dict[str, Any]] = json.loads(answer)["data"]["activeTargets"]
+        return targets
+
+    def _get(self, path: str) -> bytes | None:
+        try:
+            with urllib.request.urlopen(self._url + path, timeout=PATIENCE) as answer:  # noqa: S310  # ours
+                content: bytes = answer.read()
+                return content
+        except OSError:
+            return None
+
+
+def required_program(name: str) -> str:
+    """Where the program *name* is; the test skips where it is not, unless services are required."""
+    found = shutil.which(name)
+    if found is None:
+        reason = f"{name} is not installed; on Debian: apt-get install prometheus"
+        if os.environ.get("NICEGOLD_REQUIRE_SERVICES") == "1":
+            pytest.fail(f"{reason} (NICEGOLD_REQUIRE_SERVICES=1)")
+        pytest.skip(reason)
+    return found
+
+
+@contextmanager
+def prometheus(folder: Path, target: str) -> Iterator[Prometheus]:
+    """A server that scrapes *target* (host:port) each second and keeps everything in *folder*."""
+    configuration = {
+        "global": {"scrape_interval": "1s"},
+        "scrape_configs": [{"job_name": "nicegold", "static_configs": [{"targets": [target]}]}],
+    }
+    # JSON is YAML.
+    (folder / "prometheus.yml").write_text(json.dumps(configuration))
+    log = folder / "prometheus.log"
+    with log.open("wb") as output:
+        server = subprocess.Popen(
+            [
+                required_program("prometheus"),
+                f"--config.file={folder / 'prometheus.yml'}",
+                f"--storage.tsdb.path={folder / 'data'}",
+                "--web.listen-address=127.0.0.1:0",
+            ],
+            stdout=output,
+            stderr=output,
+        )
+    try:
+        running = Prometheus(_port(server, log))
+        until(running.is_ready, f"Prometheus is not ready:\n{log.read_text()}")
+        yield running
+    finally:
+        server.terminate()
+        server.wait(PATIENCE)
+
+
+def until(holds: Callable[[], bool], otherwise: str) -> None:
+    """Ask until it holds; the test fails with *otherwise* when it does not within `PATIENCE`."""
+    deadline = time.monotonic() + PATIENCE
+    while not holds():
+        if time.monotonic() > deadline:
+            pytest.fail(otherwise)
+        time.sleep(0.05)
+
+
+def _port(server: subprocess.Popen[bytes], log: Path) -> int:
+    """The free port that the server took, as its log says."""
+    until(
+        lambda: bool(_LISTENS.search(log.read_text())) or server.poll() is not None,
+        f"Prometheus does not say where it listens:\n{log.read_text()}",
+    )
+    found = _LISTENS.search(log.read_text())
+    assert found is not None, f"Prometheus has ended:\n{log.read_text()}"
+    return int(found[1])
