@@ -234,7 +234,11 @@ class Engine:
             return
         known = self.portfolio.has_fill(fill)
         state = self.portfolio.order(fill.order_id)
-        mine = replace(fill, strategy=self.portfolio.strategy_of(fill.order_id))
+        mine = replace(
+            fill,
+            strategy=self.portfolio.strategy_of(fill.order_id),
+            rate=self.portfolio.rate(self.portfolio.instruments[fill.symbol].currency),
+        )
         self._tell(mine)
         if state is not None and (fill.symbol, fill.side) != (state.order.symbol, state.order.side):
             self.halt(plugin, f"{plugin} reports a fill that is not what {fill.order_id} asked for")

@@ -66,7 +66,7 @@ def source() -> Source | None:
 
 @hookspec
 def stream_market(instruments: Mapping[str, Instrument], reject: Reject) -> Iterator[Market]:  # type: ignore[empty-body]
-    """Yield bars or quotes until the feed ends; `reject` what cannot be right. You have a thread of your own."""
+    """Yield bars or quotes until the feed ends; `reject` what cannot be right. You have your own thread."""
 
 
 @hookspec

@@ -10,6 +10,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
+from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, TypeAlias, get_args, get_origin, get_type_hints
 
@@ -199,7 +200,8 @@ class _Implementation(msgspec.Struct, frozen=True):
     call: Call
 
 
-def _specs() -> dict[str, _Spec]:
+@cache
+def _specs() -> Mapping[str, _Spec]:
     found = {}
     for hook, function in vars(hookspecs).items():
         if hasattr(function, f"{PROJECT}_spec"):

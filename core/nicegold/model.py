@@ -338,7 +338,7 @@ class Fill(Event, frozen=True, kw_only=True):
     """*quantity* lots traded at *price* (FIX 150=F).
 
     *trade_id* is the venue's and never comes twice. *commission* is account currency, positive
-    when paid. *strategy* is added by the engine.
+    when paid. The engine adds *strategy*, and *rate*: account currency for one of the price's.
     """
 
     order_id: str
@@ -350,6 +350,7 @@ class Fill(Event, frozen=True, kw_only=True):
     price: Decimal
     commission: Decimal = ZERO
     strategy: str = ""
+    rate: Decimal = _ONE
 
     def __post_init__(self) -> None:
         what = f"fill {self.trade_id} of {self.order_id}"
@@ -357,6 +358,7 @@ class Fill(Event, frozen=True, kw_only=True):
         _positive(what, "quantity", self.quantity)
         _positive(what, "price", self.price)
         _finite(what, "commission", self.commission)
+        _positive(what, "rate", self.rate)
 
     @property
     def signed_quantity(self) -> Decimal:

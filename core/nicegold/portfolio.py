@@ -262,7 +262,7 @@ class Portfolio:
         if self.has_fill(fill):
             return
         # First, as it can raise: a fill is booked whole or not at all.
-        value = self._value_of_point(fill.symbol)
+        value = self.instruments[fill.symbol].lot_size * fill.rate
         self._trades.add((fill.order_id, fill.trade_id))
         self._advance(fill)
         before = self.position(fill.symbol)

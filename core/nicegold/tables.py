@@ -120,7 +120,7 @@ def find_columns(names: Sequence[str], chosen: Chosen) -> dict[str, int]:
     for ours, known in NAMES.items():
         if ours in chosen:
             found[ours] = _chosen_column(names, ours, chosen[ours])
-        elif position := [plain.index(each) for each in known if each in plain and _may_be(each, plain)]:
+        elif position := [plain.index(each) for each in known if each in plain and _may_be(each, names)]:
             found[ours] = position[0]
     return found
 
@@ -148,7 +148,7 @@ def _plain(name: str) -> str:
 
 def _may_be(plain: str, names: Sequence[str]) -> bool:
     # Only the first column may have no name: an index that somebody's program wrote.
-    return bool(plain) or names[0] == ""
+    return bool(plain) or not names[0].strip()
 
 
 def _chosen_column(names: Sequence[str], ours: str, theirs: str) -> int:
@@ -238,7 +238,7 @@ class TextTable(msgspec.Struct, frozen=True, kw_only=True):
     def _of_one_symbol(self, split: Split) -> Split:
         """*split* for a file whose lines name a symbol: that of the first line."""
         column = self.columns["symbol"]
-        mine = split(self.sample[0])[column]
+        mine = next(fields for line in self.sample if (fields := _cut(split, line)))[column]
 
         def checked(line: bytes) -> list[bytes]:
             fields = split(line)
@@ -343,6 +343,14 @@ def _plain_of_comma(text: bytes) -> bytes:
     return _plain_of_point(turned)
 
 
+def _cut(split: Split, line: bytes) -> list[bytes]:
+    """The fields of *line*, or none if it does not have them."""
+    try:
+        return split(line)
+    except ValueError:
+        return []
+
+
 def _split_quoted(separator: bytes) -> Split:
     delimiter = separator.decode("latin-1")
 
@@ -372,7 +380,7 @@ class _Recognition:
         self._skipped = blank + header
         self._sample = tuple(lines[header:])
         rows = list(filter(None, map(self._fields, self._sample)))
-        self._width = Counter(map(len, rows)).most_common(1)[0][0] if rows else 0
+        self._width = self._width_of([len(row) for row in rows])
         self._rows = [row for row in rows if len(row) == self._width]
 
     def table(self, wanted: Sequence[str], layouts: Sequence[Sequence[str]]) -> TextTable:
@@ -399,13 +407,16 @@ class _Recognition:
             time_format=form,
         )
 
+    def _width_of(self, widths: Sequence[int]) -> int:
+        """How many fields a line has: as many as there are names, or as most lines have."""
+        if len(self._names) in widths:
+            return len(self._names)
+        return Counter(widths).most_common(1)[0][0] if widths else 0
+
     def _fields(self, line: bytes) -> list[str]:
-        if not self._is_quoted:
-            return [show_bytes(field).strip() for field in line.split(self._separator)]
-        try:
-            return [show_bytes(field).strip() for field in _split_quoted(self._separator)(line)]
-        except ValueError:
-            return []
+        split = _split_quoted(self._separator)
+        fields = _cut(split, line) if self._is_quoted else line.split(self._separator)
+        return [show_bytes(field).strip() for field in fields]
 
     def _header_in(self, line: bytes) -> list[str]:
         """The names in *line*, or none if it is data."""

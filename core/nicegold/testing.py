@@ -75,7 +75,7 @@ def bar(
     number: int = 0,
     symbol: str = "XAUUSD",
     length: int = MINUTE,
-    open: float | None = None,  # noqa: A002  # the field's name
+    open: float | None = None,
     high: float | None = None,
     low: float | None = None,
     volume: float = 0.0,
@@ -240,9 +240,9 @@ _CHECKS: dict[str, Callable[[Callable[[], object]], None]] = {
 
 
 @pytest.fixture
-def recorder() -> Iterator[Recorder]:
+def recorder() -> Recorder:
     """A `Recorder` of its own for each test."""
-    yield Recorder()
+    return Recorder()
 
 
 def encoded(events: list[Event]) -> bytes:

@@ -109,7 +109,7 @@ def bootstrap(
     telemetry.watch_portfolio(portfolio)
     engine = Engine(
         host,
-        _recorded(journal, telemetry),
+        recorded(journal, telemetry),
         portfolio,
         cause=telemetry.cause,
         flatten=settings.run.on_halt == "flatten",
@@ -180,7 +180,7 @@ def _patience(settings: Settings) -> float:
     return max(_PATIENCE, 3.0 / pace) if pace else _PATIENCE
 
 
-def _recorded(journal: Journal, telemetry: Telemetry) -> Callable[[Event], None]:
+def recorded(journal: Journal, telemetry: Telemetry) -> Callable[[Event], None]:
     """The record port: first where it cannot be lost, then counted."""
     record, count = journal.record, telemetry.count
 

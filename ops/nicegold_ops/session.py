@@ -213,8 +213,9 @@ def _named(app: App, feed: str, stream: Iterator[Market]) -> Iterator[tuple[Mark
         raise _Failure(feed, f"{type(error).__name__}: {error}") from error
 
 
-def _time_of(inbound: tuple[Market, str]) -> int:
-    return inbound[0].time
+def _time_of(inbound: tuple[Any, str]) -> int:
+    time: int = inbound[0].time
+    return time
 
 
 # Threads, in a paper session.

@@ -25,12 +25,13 @@ from nicegold import Event, Portfolio, Started
 from nicegold.engine import Engine
 from nicegold.host import Host
 from nicegold.testing import unwatched
+from nicegold_ops.app import recorded
 from nicegold_ops.journal import Journal, Run, open_journal
 from nicegold_ops.telemetry import Telemetry
 from nicegold_plugins.brokers.paper import Paper
 
-sys.path.insert(0, str(Path(__file__).parent))
-from scenario import ACCOUNT, GOLD, Cross, Limit, bare_loop, bars, rows  # noqa: E402  # needs the path
+sys.path.insert(0, str(Path(__file__).parents[2]))
+from tests.bench.scenario import ACCOUNT, GOLD, Cross, Limit, bare_loop, bars, rows  # noqa: E402
 
 #: What a watched call may cost more than an unwatched one, end to end.
 MOST_NANOSECONDS = 600.0
@@ -62,39 +63,25 @@ def run_engine(table: Rows, host: Host, record: Callable[[Event], None], cause: 
     return engine.sequence, portfolio.equity
 
 
-def unrecorded(table: Rows) -> float:
+def alone(table: Rows) -> float:
     """The engine alone: nobody watches, nothing is recorded."""
     return run_engine(table, Host(unwatched, plugins()), lambda event: None, [0])[1]
 
 
-def journaled(table: Rows) -> float:
-    """Unwatched, with the journal on."""
-    cause = [0]
-    with tempfile.TemporaryDirectory() as folder:
-        journal = _journal(Path(folder), cause)
-        equity = run_engine(table, Host(unwatched, plugins()), journal.record, cause)[1]
-        journal.flush()
-    return equity
+class Everything:
+    """Journal and counters on; with *watched*, every call too. Remembers how many calls there were."""
 
-
-class Watched:
-    """With everything on; remembers how many calls were watched."""
-
-    calls = 0
+    def __init__(self, *, watched: bool) -> None:
+        self._watched = watched
+        self.calls = 0
 
     def __call__(self, table: Rows) -> float:
         with tempfile.TemporaryDirectory() as folder:
             telemetry = Telemetry(Path(folder), "bench")
             journal = _journal(Path(folder), telemetry.cause)
-            host = Host(telemetry.observe, plugins())
-            telemetry.describe(host.plugins)
-            record, count = journal.record, telemetry.count
-
-            def both(event: Event) -> None:
-                record(event)
-                count(event)
-
-            equity = run_engine(table, host, both, telemetry.cause)[1]
+            host = Host(telemetry.observe if self._watched else unwatched, plugins())
+            record = recorded(journal, telemetry)
+            equity = run_engine(table, host, record, telemetry.cause)[1]
             journal.flush()
             self.calls = sum(hook.calls for hook in telemetry.summary())
             telemetry.close()
@@ -108,12 +95,12 @@ def _journal(folder: Path, cause: list[int]) -> Journal:
 
 
 def measure(table: Rows, rounds: int) -> dict[str, float]:
-    """Median seconds of each way to do the work."""
-    watched = Watched()
+    """Median seconds of each way to do the work; journal and counters are on with and without watching."""
+    watched = Everything(watched=True)
     ways: dict[str, Callable[[Rows], object]] = {
         "bare loop": bare_loop,
-        "engine, unwatched, no journal": unrecorded,
-        "engine, unwatched": journaled,
+        "engine alone": alone,
+        "engine, unwatched": Everything(watched=False),
         "engine, watched": watched,
     }
     seconds: dict[str, list[float]] = {way: [] for way in ways}

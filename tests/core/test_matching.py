@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
+
 from nicegold import Bar, Match, Order, OrderType, Quote, Side, TimeInForce, Touch, match, touch
 from nicegold.matching import AT_OPEN, ON_LIMIT, ON_STOP, Book, Meeting, Resting
 from nicegold.testing import GOLD, START, bar, market_order, quote

@@ -215,7 +215,11 @@ def test_new_terms_are_those_that_the_order_has():
     limit = after(ACCEPTED, Replaced(order_id=ID, time=1, quantity=Decimal(7), stop_price=Decimal(1)))
     market = after(replaced(7), order=Order(symbol="XAUUSD", side=Side.BUY, quantity=Decimal(5), id=ID))
 
-    assert (Decimal(7), Decimal(2000), None) == (limit.order.quantity, limit.order.price, limit.order.stop_price)
+    assert (Decimal(7), Decimal(2000), None) == (
+        limit.order.quantity,
+        limit.order.price,
+        limit.order.stop_price,
+    )
     assert (Decimal(7), None) == (market.order.quantity, market.order.price)
     assert Decimal(1999) == after(ACCEPTED, replaced(7)).order.price
 

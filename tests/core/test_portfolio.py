@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Decimal
 from fractions import Fraction
 from itertools import permutations
@@ -56,7 +57,7 @@ def books(currency: str = "USD") -> Portfolio:
     return Portfolio(Account(cash=Decimal(100_000), currency=currency), INSTRUMENTS)
 
 
-def fold(events: list[Event], portfolio: Portfolio | None = None) -> Portfolio:
+def fold(events: Sequence[Event], portfolio: Portfolio | None = None) -> Portfolio:
     """The portfolio once *events* have happened."""
     portfolio = portfolio or books()
     for event in events:
@@ -385,7 +386,11 @@ def plainly(events: list[Event]) -> tuple[Fraction, dict[str, Fraction], Fractio
         if isinstance(event, Swap):
             cash += Fraction(event.amount)
         elif isinstance(event, Fill):
-            held, traded, at = lots.get(event.symbol, Fraction(0)), Fraction(event.signed_quantity), Fraction(event.price)
+            held, traded, at = (
+                lots.get(event.symbol, Fraction(0)),
+                Fraction(event.signed_quantity),
+                Fraction(event.price),
+            )
             closed = min(abs(held), abs(traded)) if held * traded < 0 else Fraction(0)
             if closed:
                 gain = at - average[event.symbol] if held > 0 else average[event.symbol] - at
@@ -413,7 +418,9 @@ def test_a_position_is_the_sum_of_its_fills(history):
 
     for symbol in INSTRUMENTS:
         fills = [event for event in events if isinstance(event, Fill) and event.symbol == symbol]
-        assert sum((each.signed_quantity for each in fills), Decimal(0)) == portfolio.position(symbol).quantity
+        assert (
+            sum((each.signed_quantity for each in fills), Decimal(0)) == portfolio.position(symbol).quantity
+        )
         for strategy in ("cross", "breakout", ""):
             mine = (each.signed_quantity for each in fills if each.strategy == strategy)
             assert sum(mine, Decimal(0)) == portfolio.position(symbol, strategy).quantity

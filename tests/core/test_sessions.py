@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -93,10 +94,8 @@ def test_a_break_may_cross_midnight():
     ],
 )
 def test_hours_that_cannot_be_read_are_refused_with_the_way_out(text, message):
-    with pytest.raises(ValueError) as refused:
+    with pytest.raises(ValueError, match=re.escape(message)):
         Sessions.parse(text)
-
-    assert message in str(refused.value)
 
 
 def test_golds_sunday_evening_belongs_to_monday():

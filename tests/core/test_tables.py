@@ -68,24 +68,26 @@ def test_a_column_that_is_for_nothing_is_refused():
 
 
 @pytest.mark.parametrize(
-    ("lines", "separator"),
+    ("line", "separator"),
     [
-        ("time\topen,\thigh,\tlow,\tclose", b"\t"),
-        ("time;open;high;low;close,", b";"),
-        ("time,open,high,low,close", b","),
-        ("time", b","),
+        ("2020-05-01 00:00\t1,5\t1,5\t1,5\t1,5", b"\t"),
+        ("2020-05-01 00:00;1,5;1,5;1,5;1,5", b";"),
+        ("2020-05-01 00:00,1,1,1,1", b","),
     ],
 )
-def test_the_separator_is_what_cuts_most_lines_into_fields(lines, separator, tmp_path):
-    path = tmp_path / "bars.csv"
-    path.write_text(
-        "2020-05-01 00:00" + lines.removeprefix("time").translate(str.maketrans("openhighlwcs", "1" * 12))
-    )
-    layouts = [BARS, ()]
+def test_the_separator_is_what_cuts_most_lines_into_fields(line, separator, tmp_path):
+    (tmp_path / "bars.csv").write_text(f"{line}\n1;2;3,4,5\n{line}\n")
 
-    table = read_table(path, TextSettings(), (), layouts)
+    table = read_table(tmp_path / "bars.csv", TextSettings(), BARS, [BARS])
 
     assert separator == table.separator
+    assert 5 == table.width
+
+
+def test_the_names_say_how_many_fields_a_line_has(tmp_path):
+    (tmp_path / "bars.csv").write_text("time,open,high,low,close\n1,1\n2020-05-01,1,1,1,1\n1,1\n")
+
+    assert 5 == read_table(tmp_path / "bars.csv", TextSettings(), BARS, [BARS]).width
 
 
 def test_a_file_is_where_it_was_looked_for(tmp_path):

@@ -7,7 +7,10 @@ import math
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -79,45 +82,56 @@ class Shell:
         said = self._capsys.readouterr()
         return Answer(code, said.out, said.err)
 
+    def json(self, name: str) -> Any:
+        """What the file *name* holds."""
+        return json.loads((self.folder / name).read_bytes())
+
     def write(self, name: str, text: str) -> Path:
         path = self.folder / name
         path.write_text(text, encoding="utf-8")
         return path
 
 
-def csv_of(bars: int) -> str:
-    """So many M15 bars of a price that swings, so that averages cross."""
-    return "\n".join(["time,open,high,low,close,volume", *_rows(bars)]) + "\n"
+def csv_of(bars: int, swing: float = 5.0) -> str:
+    """So many M15 bars of a price that swings, so that averages cross; a small *swing* at every bar."""
+    return "\n".join(["time,open,high,low,close,volume", *_rows(bars, swing)]) + "\n"
 
 
-def _rows(bars: int) -> Iterator[str]:
+def _rows(bars: int, swing: float) -> Iterator[str]:
     start, last = datetime(2026, 1, 5), 2000.0
     for number in range(bars):
-        close = round(2000.0 + 20.0 * math.sin(number / 5) + number % 7 / 10, 2)
+        close = round(2000.0 + 20.0 * math.sin(number / swing) + number % 7 / 10, 2)
         high, low = max(last, close) + 0.5, min(last, close) - 0.5
         yield f"{start + timedelta(minutes=15 * number)},{last},{high:.2f},{low:.2f},{close},{number % 50 + 1}"
         last = close
 
 
-def market_in(folder: Path, bars: int = 400) -> Path:
+def market_in(folder: Path, bars: int = 400, swing: float = 5.0) -> Path:
     """Write nicegold.toml and its bars.csv into *folder*; answers the configuration."""
-    (folder / "bars.csv").write_text(csv_of(bars), encoding="utf-8")
+    (folder / "bars.csv").write_text(csv_of(bars, swing), encoding="utf-8")
     path = folder / "nicegold.toml"
     path.write_text(CONFIGURATION, encoding="utf-8")
     return path
 
 
-def spawn(folder: Path, *arguments: str, **options: Any) -> subprocess.Popen[str]:
-    """Type a command in *folder* in a process of its own; its output is in pipes."""
+@contextmanager
+def spawn(folder: Path, *arguments: str, **options: Any) -> Iterator[subprocess.Popen[str]]:
+    """Type a command in *folder* in a process of its own, which does not outlive the test.
+
+    Its output is in pipes.
+    """
     code = "from nicegold_ops.commands import main; main()"
-    return subprocess.Popen(
-        [sys.executable, "-c", code, *arguments],
-        cwd=folder,
-        text=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        **{"env": {**os.environ, "COLUMNS": "200"}, **options},
-    )
+    usual = {
+        "stdout": subprocess.PIPE,
+        "stderr": subprocess.PIPE,
+        "env": {**os.environ, "COLUMNS": "200"},
+    }
+    command = [sys.executable, "-c", code, *arguments]
+    with subprocess.Popen(command, cwd=folder, text=True, **{**usual, **options}) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def spawned(folder: Path, *arguments: str, **options: Any) -> Answer:
@@ -125,3 +139,12 @@ def spawned(folder: Path, *arguments: str, **options: Any) -> Answer:
     with spawn(folder, *arguments, **options) as process:
         out, err = process.communicate(timeout=120)
     return Answer(process.returncode, out, err)
+
+
+def wait_until(happened: Callable[[], object], process: subprocess.Popen[str]) -> None:
+    """Wait until *happened* answers something, or *process* has ended."""
+    pause = threading.Event()
+    ends = time.monotonic() + 60
+    while not happened() and process.poll() is None:
+        assert time.monotonic() < ends, "it did not happen within a minute"
+        pause.wait(0.02)

@@ -191,7 +191,7 @@ def test_a_pipe_that_closes_early_is_no_traceback(tmp_path):
 
 
 def test_a_disk_that_fills_up_on_the_way_loses_nothing_that_was_recorded(tmp_path):
-    market_in(tmp_path, bars=6000)
+    market_in(tmp_path, bars=6000, swing=0.3)
     # A file that may not grow is what a full disk is to whoever writes it; the recorder has 1.3 MB.
     limit = 2_000_000
     busy = ("--set", "plugins.cross.fast=1", "--set", "plugins.cross.slow=2")

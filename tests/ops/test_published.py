@@ -85,6 +85,9 @@ def run_backtest(folder: Path, source: Path) -> Result:
 
 # The plain loop.
 
+#: Entry and exit time, side, lots, entry and exit price, profit.
+Plain = tuple[int, int, str, Decimal, Decimal, Decimal, Decimal]
+
 
 def plain_bars(source: Path) -> list[tuple[int, float, float]]:
     """Open time (ns UTC), open and close of each line."""
@@ -98,9 +101,9 @@ def plain_bars(source: Path) -> list[tuple[int, float, float]]:
     return bars
 
 
-def plain_trades(bars: list[tuple[int, float, float]]) -> tuple[list[tuple[object, ...]], float]:
+def plain_trades(bars: list[tuple[int, float, float]]) -> tuple[list[Plain], float]:
     """Closed trades of the cross, turned at the next open, and what the last one would bring."""
-    trades: list[tuple[object, ...]] = []
+    trades: list[Plain] = []
     entry: tuple[int, int, Decimal] | None = None
     before = 0
     closes = [close for _, _, close in bars]

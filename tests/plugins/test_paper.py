@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 from msgspec.structs import replace
+
 from nicegold import (
     SECOND,
     Account,
@@ -40,6 +41,7 @@ from nicegold import (
     TimeInForce,
     Triggered,
     bracket,
+    plugin,
 )
 from nicegold.testing import (
     ACCOUNT,
@@ -53,7 +55,6 @@ from nicegold.testing import (
     quote,
 )
 from nicegold_plugins.brokers.paper import Paper
-
 from tests.plugins.script import Script
 
 DOCS = Path(__file__).parents[2] / "docs" / "paper.md"
@@ -291,6 +292,19 @@ def test_a_stop_that_has_been_hit_fills_the_rest_at_the_next_open():
     assert [("script-1", "3", "1995.00"), ("script-1", "7", "2001.00")] == fills(seen)
 
 
+def test_a_stop_that_is_hit_when_nothing_is_left_to_trade_fills_at_the_next_open():
+    """The older order takes the whole volume; the market turns back, the stop does not."""
+    seen = trade(
+        {0: [sell("4"), sell("1", stop_price="1995")]},
+        flat(0),
+        ohlc(1, 2000.0, 2000.0, 1994.0, 1999.0, volume=4.0),
+        ohlc(2, 2001.0, 2003.0, 2000.0, 2002.0, volume=4.0),
+        volume_share=Decimal(1),
+    )
+
+    assert [("script-1", "4", "2000.00"), ("script-2", "1", "2001.00")] == fills(seen)
+
+
 # Stop-limits.
 
 
@@ -419,6 +433,21 @@ def test_a_trailing_stop_woken_inside_a_bar_starts_from_the_price_it_woke_at():
     assert [("script-1", "1", "1990.00"), ("script-2", "1", "1986.00")] == fills(seen)
 
 
+def test_a_trailing_stop_follows_nothing_while_it_sleeps():
+    """The market saw 2010 before the entry at 1990: the stop is at 1985, not 2005."""
+    orders = [buy(price="1990", id="entry"), sell(trail="5", parent="entry", reduce_only=True)]
+
+    seen = trade(
+        {0: orders},
+        flat(0),
+        ohlc(1, 2000.0, 2010.0, 2000.0, 2000.0),
+        ohlc(2, 1990.0, 1990.0, 1986.0, 1987.0),
+        ohlc(3, 1987.0, 1987.0, 1980.0, 1981.0),
+    )
+
+    assert [("script-1", "1", "1990.00"), ("script-2", "1", "1985.00")] == fills(seen)
+
+
 # Brackets.
 
 LONG = bracket(buy(), stop_loss=Decimal(1990), take_profit=Decimal(2010))
@@ -440,6 +469,7 @@ def test_the_target_of_a_bracket_cancels_its_stop():
 
     assert [("script-1", "1", "2000.00"), ("script-3", "1", "2010.00")] == fills(seen)
     assert [("Canceled", "script-2")] == ends(seen)
+    assert ["script-3 filled"] == [event.reason for event in seen.of(Canceled)]
 
 
 def test_the_stop_of_a_bracket_cancels_its_target():
@@ -495,6 +525,28 @@ def test_a_market_exit_fills_when_its_entry_does():
     seen = trade({0: orders}, flat(0), ohlc(1, 2000.0, 2001.0, 1994.0, 2000.0))
 
     assert [("script-1", "1", "1995.00"), ("script-2", "1", "1995.00")] == fills(seen)
+
+
+def test_an_order_on_the_side_of_its_parent_wakes_at_the_price_that_filled_it():
+    orders = [buy(price="1995", id="entry"), buy("2", parent="entry")]
+
+    seen = trade({0: orders}, flat(0), ohlc(1, 2000.0, 2001.0, 1994.0, 2000.0), instrument=WITH_SPREAD)
+
+    assert [("script-1", "1", "1995.00"), ("script-2", "1", "1995.00")] == fills(seen)
+
+
+def test_an_exit_in_another_instrument_meets_no_bar_from_before_its_entry():
+    """Both bars run from 00:01 to 00:02; inside the first the entry fills, so the second is too old."""
+    silver = replace(GOLD, symbol="XAGUSD")
+    hedge = replace(sell(parent="entry"), symbol="XAGUSD")
+    script = Script(requests={0: [buy(price="1995", id="entry"), hedge]}, on_fills={})
+    engine, seen = engine_with(instruments={"XAUUSD": GOLD, "XAGUSD": silver}, script=script, paper=Paper())
+
+    for number, gold, price in ((0, 2000.0, 24.0), (1, 1994.0, 25.0), (2, 1994.0, 26.0)):
+        engine.handle(ohlc(number, 2000.0, 2000.0, gold, 2000.0))
+        engine.handle(flat(number, price, symbol="XAGUSD"))
+
+    assert [("script-1", "1", "1995.00"), ("script-2", "1", "26.00")] == fills(seen)
 
 
 def test_exits_are_as_large_as_what_the_entry_filled():
@@ -909,6 +961,33 @@ def test_the_volume_is_shared_in_the_order_in_which_orders_arrived():
         ("script-2", "2", "2000.00"),
         ("script-3", "4", "2000.00"),
     ] == fills(seen)
+
+
+def test_an_older_order_that_is_slower_arrives_later():
+    """The first order takes 40 seconds to the venue, the second none; both meet the bar from 00:02."""
+
+    @plugin
+    class SlowForTheFirst(Paper):
+        def latency_of(self, request: Order | Cancel | Replace) -> int:
+            return 40 * SECOND if isinstance(request, Order) and request.id == "script-1" else 0
+
+    seen = trade(
+        {0: [buy("3")], 1: [buy("3")]},
+        flat(0),
+        flat(1, volume=4.0),
+        flat(2, volume=4.0),
+        paper=SlowForTheFirst(volume_share=Decimal(1)),
+    )
+    overtaken = trade(
+        {0: [buy("3", price="1990"), buy("3", price="1990")]},
+        flat(0),
+        flat(1, volume=4.0),
+        ohlc(2, 2000.0, 2000.0, 1989.0, 1990.0, volume=4.0),
+        paper=SlowForTheFirst(volume_share=Decimal(1)),
+    )
+
+    assert [("script-1", "3", "2000.00"), ("script-2", "1", "2000.00")] == fills(seen)
+    assert [("script-2", "3", "1990.00"), ("script-1", "1", "1990.00")] == fills(overtaken)
 
 
 def test_what_can_be_filled_is_cut_to_whole_steps():

@@ -148,10 +148,12 @@ def _configured(config: Path, state: Path | None) -> Iterator[Finding]:
 
 def _state(state: Path) -> Iterator[Finding]:
     folder = next(each for each in (state.absolute(), *state.absolute().parents) if each.exists())
+    yield _room(shutil.disk_usage(folder).free)
     try:
         seconds = _durable_write(folder)
     except OSError as error:
-        yield Finding("state", "fail", f"{folder}: {error.strerror}", "name another folder in [run] state")
+        way_out = "make it writable, or name another folder in [run] state"
+        yield Finding("state", "fail", f"{folder}: {error.strerror}", way_out)
         return
     yield Finding("state", "ok", f"{state} can be written")
     if seconds > _SLOW:
@@ -159,7 +161,6 @@ def _state(state: Path) -> Iterator[Finding]:
         yield Finding("fsync", "warn", f"takes {seconds * 1e3:,.1f} ms", way_out)
     else:
         yield Finding("fsync", "ok", f"takes {seconds * 1e3:,.1f} ms")
-    yield _room(shutil.disk_usage(folder).free)
 
 
 def _durable_write(folder: Path) -> float:

@@ -161,7 +161,7 @@ def _numbers(event: Event | None) -> int:
 
 def _shown(again: Repetition) -> list[RenderableType]:
     portfolio = facts(
-        ("run", again.run if again.finished else f"{again.run}, which was killed: up to its last record"),
+        ("run", again.run if again.finished else f"{again.run}, which was cut off: up to its last record"),
         ("events", f"{again.events:,}"),
         *(
             ("open", f"{each.quantity} {each.symbol} from {each.average_price:.2f}")

@@ -56,18 +56,18 @@ def command(
     begun = claim(settings, settings.run.mode, time.time_ns())
     folder = folder_of(settings.run.state, begun.run)
     out = console(quiet=json_to == STDOUT)
-    with logged(folder, None if out.is_terminal else sys.stderr):
-        result = _traded(bootstrap(watched(settings), begun), seconds, out)
+    with logged(folder, None if out.is_terminal else sys.stderr), stop_on_signals() as stop:
+        result = _traded(bootstrap(watched(settings), begun), seconds, stop, out)
     finish(result, folder, json_to=json_to, report_to=report_to or folder / REPORT)
 
 
-def _traded(app: App, seconds: float | None, out: Console) -> Result:
+def _traded(app: App, seconds: float | None, stop: threading.Event, out: Console) -> Result:
     run = app.settings.run
     try:
         port = app.telemetry.serve(run.metrics_host, run.metrics_port, app.liveness)
         url = f"http://{run.metrics_host}:{port}/metrics"
         out.print(f"run {app.run.run}, metrics at {url}", soft_wrap=True)
-        with stop_on_signals() as stop, _ended_after(seconds, stop), shown(View(app, url), out):
+        with _ended_after(seconds, stop), shown(View(app, url), out):
             outcome = session.paper(app, stop=stop)
         return result_of(app, outcome)
     finally:

@@ -13,14 +13,14 @@ from typing import TypeAlias
 import msgspec
 
 from nicegold import Fill, Instrument, Side
-from nicegold.engine import ENGINE
+from nicegold.host import ENGINE
 
 
 class Trade(msgspec.Struct, frozen=True):
     """A part of *strategy*'s position from its entry to its exit.
 
-    Times are ns UTC, *quantity* lots, *profit* and *costs* (commission of both sides) in the
-    instrument's and the account's currency; *profit* is before costs.
+    Times are ns UTC, *quantity* lots. *profit*, at the exit's rate and before costs, and *costs*,
+    the commission of both sides, are account currency.
     """
 
     strategy: str
@@ -76,7 +76,7 @@ def _to_close(fill: Fill, books: _Books) -> deque[_Lot] | None:
 
 
 def _trade(entry: Fill, exit: Fill, quantity: Decimal, lot_size: Decimal) -> Trade:
-    profit = (exit.price - entry.price) * quantity * lot_size * entry.side.sign
+    profit = (exit.price - entry.price) * quantity * lot_size * entry.side.sign * exit.rate
     return Trade(
         strategy=entry.strategy,
         symbol=exit.symbol,

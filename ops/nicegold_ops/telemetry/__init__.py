@@ -8,11 +8,11 @@ from importlib.metadata import entry_points
 from pathlib import Path
 
 import msgspec
+from prometheus_client.registry import CollectorRegistry
+
 from nicegold import Market, Portfolio
 from nicegold.host import Enabled
 from nicegold.plugin import PROJECT
-from prometheus_client.registry import CollectorRegistry
-
 from nicegold_ops.telemetry.books import Books
 from nicegold_ops.telemetry.collector import Collector, Plugin
 from nicegold_ops.telemetry.counts import LabelGuard
@@ -43,7 +43,7 @@ class HookSummary(msgspec.Struct, frozen=True):
 class Telemetry:
     """Everything that is seen of one run, from its flight recorder in *folder* to its metrics.
 
-    *wall* tells ns UTC, *clock* ns of a clock that never steps. Raises FlightError when the
+    *wall* tells ns UTC, *clock* s of a clock that never steps. Raises FlightError when the
     recorder cannot be written.
     """
 
@@ -53,7 +53,7 @@ class Telemetry:
         run: str,
         *,
         wall: Callable[[], int] = time.time_ns,
-        clock: Callable[[], int] = time.perf_counter_ns,
+        clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         #: The journal's number of the input in hand; the engine writes it.
         self.cause = [0]

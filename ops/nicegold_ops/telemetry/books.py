@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from nicegold import NoRate, Portfolio
-
 from nicegold_ops.telemetry.metrics import Labels
 
 Value = TypeVar("Value")

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
 import msgspec
+
 from nicegold import (
     Bar,
     Event,
@@ -24,7 +25,6 @@ from nicegold import (
 )
 from nicegold.host import ENGINE
 from nicegold.orders import advance
-
 from nicegold_ops.telemetry.counts import Cell, Counts, LabelGuard
 from nicegold_ops.telemetry.metrics import Labels
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from nicegold import Bar, Market, Quote
-
 from nicegold_ops.telemetry.counts import Counts, LabelGuard
 from nicegold_ops.telemetry.metrics import Labels
 

@@ -19,6 +19,8 @@ import msgspec
 import structlog
 from structlog.typing import EventDict, Processor
 
+from nicegold_ops.errors import NicegoldError
+
 #: The version of the schema whose names the fields have.
 ECS = "9.0.0"
 
@@ -30,7 +32,8 @@ class Logs:
     """Where the log goes until it is closed: JSON to *file*, and to *stream* what its reader can use.
 
     *wall* tells ns UTC. A *stream* that is a terminal gets words. *level* is the least that is
-    logged. Configured anew, the last one counts.
+    logged. Where there are several, the last one counts. Raises NicegoldError when *file* cannot be
+    written.
     """
 
     def __init__(
@@ -44,8 +47,7 @@ class Logs:
         self._handlers: list[logging.Handler] = []
         stamp = _stamp(wall)
         if file is not None:
-            file.parent.mkdir(parents=True, exist_ok=True)
-            self._add(logging.FileHandler(file, encoding="utf-8"), [stamp, _to_ecs, _to_json])
+            self._add(_opened(file), [stamp, _to_ecs, _to_json])
         if stream is not None:
             final: list[Processor] = [_console()] if stream.isatty() else [_to_ecs, _to_json]
             self._add(logging.StreamHandler(stream), [stamp, *final])
@@ -75,6 +77,14 @@ class Logs:
         )
         handler.setFormatter(formatter)
         self._handlers.append(handler)
+
+
+def _opened(file: Path) -> logging.FileHandler:
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        return logging.FileHandler(file, encoding="utf-8")
+    except OSError as error:
+        raise NicegoldError(f"{file}: the log cannot be written ({error.strerror})") from None
 
 
 def logger(name: str) -> structlog.stdlib.BoundLogger:

@@ -1,7 +1,7 @@
 """What an implementation's calls add up to: a reading of its records.
 
 Nothing is counted while a call is made. The record of the call is enough, and reading four
-thousand of them at once costs 15 ns each where counting one at a time costs 130.
+thousand of them at once costs a fifth of counting each when it comes.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ BOUNDS = tuple(
     round(step * 10**decade) for decade in range(2, 10) for step in (1, 1.25, 1.6, 2, 2.5, 3.15, 4, 5, 6.3, 8)
 )[:78]
 
-_LE = np.array(BOUNDS, dtype="<u8")
+_LE = np.array(BOUNDS, dtype="<i8")
 _LAYOUT = np.dtype(
     {
         "names": ["outcome", "start", "end", "sequence"],
-        "formats": ["u1", "<u8", "<u8", "<u8"],
+        "formats": ["u1", "<f8", "<f8", "<u8"],
         "offsets": [1, 16, 24, 40],
         "itemsize": RECORD.size,
     }
@@ -35,7 +35,7 @@ class Totals(msgspec.Struct, frozen=True):
 
     *buckets* counts the calls that took at most each of BOUNDS and more than the one before, then
     those that took longer. *nanoseconds* is the time spent in all. *ended* is when the newest call
-    ended, *succeeded* when the newest success did: ns of the recorder's clock, 0 before the first.
+    ended, *succeeded* when the newest success did: s of the recorder's clock, 0 before the first.
     *sequence* is the newest call's number.
     """
 
@@ -44,8 +44,8 @@ class Totals(msgspec.Struct, frozen=True):
     error: int = 0
     buckets: tuple[int, ...] = (0,) * (len(BOUNDS) + 1)
     nanoseconds: int = 0
-    ended: int = 0
-    succeeded: int = 0
+    ended: float = 0.0
+    succeeded: float = 0.0
     sequence: int = 0
 
     @property
@@ -87,7 +87,7 @@ def fold(records: bytes, after: int = 0) -> Totals:
         calls = calls[calls["sequence"] > after]
     if not len(calls):
         return Totals()
-    durations = calls["end"] - calls["start"]
+    durations = np.rint((calls["end"] - calls["start"]) * 1e9).astype("<i8")
     outcomes = np.bincount(calls["outcome"], minlength=ERROR + 1).tolist()
     return Totals(
         outcomes[SUCCESS],
@@ -95,7 +95,7 @@ def fold(records: bytes, after: int = 0) -> Totals:
         outcomes[ERROR],
         tuple(np.bincount(np.searchsorted(_LE, durations), minlength=len(BOUNDS) + 1).tolist()),
         int(durations.sum()),
-        int(calls["end"].max()),
-        int(calls["end"].max(where=calls["outcome"] == SUCCESS, initial=0)),
+        float(calls["end"].max()),
+        float(calls["end"].max(where=calls["outcome"] == SUCCESS, initial=0.0)),
         int(calls["sequence"].max()),
     )

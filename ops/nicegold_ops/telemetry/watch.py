@@ -14,7 +14,6 @@ from threading import Lock
 from typing import Any
 
 from nicegold.host import Call
-
 from nicegold_ops.telemetry import flight
 from nicegold_ops.telemetry.flight import FlightRecorder, Ring
 from nicegold_ops.telemetry.tally import Totals, fold
@@ -78,10 +77,10 @@ class Watch:
     """Makes watched calls that write to *recorder*.
 
     *cause* is the cell that holds the journal's number of the input in hand. *clock* is the
-    recorder's, ns.
+    recorder's, s.
     """
 
-    def __init__(self, recorder: FlightRecorder, cause: list[int], clock: Callable[[], int]) -> None:
+    def __init__(self, recorder: FlightRecorder, cause: list[int], clock: Callable[[], float]) -> None:
         self.implementations: list[Implementation] = []
         #: Failures of the watching itself.
         self.errors = 0

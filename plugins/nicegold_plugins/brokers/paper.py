@@ -242,6 +242,7 @@ class Paper:
             quantity=quantity,
             price=price,
             commission=self.commission_of(order, quantity, price),
+            rate=self.account.rate(self._instruments[order.symbol].currency),
         )
         self.account.apply(fill)
         return fill

@@ -51,6 +51,8 @@ _JUMP_MINUTES, _JUMP = 1380, 8.0
 _CLOSED = 0.02
 #: A move of so many deviations widens the spread.
 _FAST, _WIDENED = 2.5, 2.0
+#: A year's deviation beyond which prices soon would not be any.
+_WILDEST = 5
 _TICKS_A_MINUTE = 40.0
 
 
@@ -84,9 +86,10 @@ class Simulated:
         self._length = parse_timeframe(self.timeframe)
         self._start = _parse_start(self.start)
         self._run_seed = 0
-        for setting in ("price", "volatility"):
-            if not getattr(self, setting) > 0:
-                raise ValueError(f"{setting} must be above 0: it is {getattr(self, setting)}")
+        if not self.price > 0:
+            raise ValueError(f"price must be above 0: it is {self.price}")
+        if not 0 < self.volatility <= _WILDEST:
+            raise ValueError(f"volatility must be above 0 and at most {_WILDEST}: it is {self.volatility}")
         if self.bars < 0:
             raise ValueError(f"bars must not be negative: it is {self.bars}; 0 is without end")
 
@@ -119,7 +122,7 @@ class Simulated:
         gauss, uniform, symbol, length = random.gauss, random.random, self.instrument, self._length
         for start, minutes, variance, spread, idle in self._stretches(instrument.sessions, random):
             if idle:
-                level *= exp(minute * sqrt(idle * _CLOSED) * gauss(0.0, 1.0))
+                level = max(level * exp(minute * sqrt(idle * _CLOSED) * gauss(0.0, 1.0)), 1.0)
             deviation = level * minute * sqrt(variance)
             move = deviation * gauss(0.0, 1.0)
             if uniform() * _JUMP_MINUTES < minutes:

@@ -74,7 +74,7 @@ def result(bars: int = 4000, **changes: Any) -> Result:
     """What 120 round trips in *bars* came to, but for *changes* of its fields."""
     portfolio = Portfolio(Account(CASH, "USD"), {"XAUUSD": GOLD})
     curve = Curve(float(CASH), GOLD.sessions.trading_day)
-    fills = []
+    fills: list[Fill] = []
     for number, bar in enumerate(walk(bars)):
         portfolio.apply(bar)
         if bar.time % DAY == 22 * HOUR and portfolio.is_exposed:

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from nicegold_ops.telemetry import flight
 from nicegold_ops.telemetry.flight import FlightError, FlightRecorder, NoFlight, Ring, Unfinished, read
 
@@ -17,12 +18,13 @@ MIDNIGHT = 1_767_571_200_000_000_000
 
 
 def recorder(path: Path) -> FlightRecorder:
-    return FlightRecorder(path, "run-7", wall=lambda: MIDNIGHT, clock=lambda: 0)
+    return FlightRecorder(path, "run-7", wall=lambda: MIDNIGHT, clock=lambda: 0.0)
 
 
 def write(ring: Ring, sequence: int, start: int = 0, end: int = 0, outcome: int = flight.SUCCESS) -> None:
+    """The record of a call from *start* to *end*, ns."""
     place = flight.FIRST + (sequence - 1) % ring.names.capacity * flight.RECORD.size
-    flight.RECORD.pack_into(ring.buffer, place, ring.tag(outcome), 9, start, end, sequence)
+    flight.RECORD.pack_into(ring.buffer, place, ring.tag(outcome), 9, start / 1e9, end / 1e9, sequence)
 
 
 def test_what_was_recorded_can_be_read_with_nothing_but_the_file(tmp_path):

@@ -7,9 +7,10 @@ import socket
 from collections.abc import Iterator
 
 import pytest
+from prometheus_client import CollectorRegistry, Gauge
+
 from nicegold_ops.errors import ConfigurationError
 from nicegold_ops.telemetry.http import Server
-from prometheus_client import CollectorRegistry, Gauge
 
 
 class Health:

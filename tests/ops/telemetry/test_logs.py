@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from nicegold_ops.errors import NicegoldError
 from nicegold_ops.telemetry.logs import Logs, logger
 
 #: 2026-01-05T00:00:00.123Z, and a bit.
@@ -170,6 +172,13 @@ def test_once_closed_nothing_is_written_and_nothing_complains(opened, capsys):
 
     assert "" == stream.getvalue()
     assert ("", "") == capsys.readouterr()
+
+
+def test_a_file_that_cannot_be_written_is_named(opened, tmp_path):
+    (tmp_path / "file").touch()
+
+    with pytest.raises(NicegoldError, match=r"file/log\.jsonl: the log cannot be written \("):
+        opened(file=tmp_path / "file" / "log.jsonl")
 
 
 def test_a_log_that_nobody_opened_is_silent(capsys):

@@ -9,13 +9,14 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from prometheus_client.exposition import generate_latest
+
 from nicegold import Bar, Fill, Order, Portfolio, Side, Started, hookimpl, plugin
 from nicegold.engine import Engine
 from nicegold.host import Host
 from nicegold.testing import ACCOUNT, GOLD, bar
 from nicegold_ops.telemetry import Telemetry, books, metrics
 from nicegold_ops.telemetry.books import Books
-from prometheus_client.exposition import generate_latest
 
 PAGE = Path(__file__).parents[3] / "docs" / "reference" / "metrics.md"
 
@@ -53,11 +54,11 @@ class Clock:
     """Goes on by a microsecond at each look."""
 
     def __init__(self) -> None:
-        self.time = 0
+        self.looks = 0
 
-    def __call__(self) -> int:
-        self.time += 1_000
-        return self.time
+    def __call__(self) -> float:
+        self.looks += 1
+        return self.looks / 1e6
 
 
 #: s UTC when the telemetry below is made.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from nicegold_ops.telemetry import Telemetry
-
 from tests.services.prometheus import prometheus, until
 
 

@@ -5,6 +5,7 @@ import math
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from nicegold_ops.telemetry import flight
 from nicegold_ops.telemetry.tally import BOUNDS, Totals, fold
 
@@ -13,9 +14,9 @@ OUTCOMES = st.sampled_from(sorted(flight.OUTCOMES))
 
 
 def records(calls: list[tuple[int, int]], first: int = 1) -> bytes:
-    """Records of (outcome, duration), one after another."""
+    """Records of (outcome, duration in ns), a second after another."""
     return b"".join(
-        flight.RECORD.pack(outcome << 8, 0, 1_000 * sequence, 1_000 * sequence + duration, sequence)
+        flight.RECORD.pack(outcome << 8, 0, float(sequence), sequence + duration / 1e9, sequence)
         for sequence, (outcome, duration) in enumerate(calls, first)
     )
 
@@ -34,9 +35,19 @@ def test_slots_that_were_never_written_count_for_nothing():
 
 
 def test_the_last_success_is_not_the_last_call():
-    totals = fold(records([(flight.SUCCESS, 5), (flight.SUCCESS, 6), (flight.ERROR, 7), (flight.VETOED, 8)]))
+    second = 10**9
+    totals = fold(
+        records(
+            [
+                (flight.SUCCESS, second),
+                (flight.SUCCESS, 2 * second),
+                (flight.ERROR, second),
+                (flight.VETOED, 3 * second),
+            ]
+        )
+    )
 
-    assert (2_006, 4_008) == (totals.succeeded, totals.ended)
+    assert (4.0, 7.0) == (totals.succeeded, totals.ended)
 
 
 @given(st.lists(st.tuples(OUTCOMES, DURATIONS), max_size=60), st.integers(0, 60))

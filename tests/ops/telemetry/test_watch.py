@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from nicegold import hookspecs
 from nicegold_ops.telemetry import flight
 from nicegold_ops.telemetry.flight import FlightRecorder, read
@@ -23,9 +24,9 @@ class Watched:
     def __init__(self, folder: Path) -> None:
         self.path = folder / "flight"
         self.cause = [0]
-        clock = count(10, 10).__next__
-        self.recorder = FlightRecorder(self.path, "run", wall=lambda: 0, clock=lambda: 0)
-        self.watch = Watch(self.recorder, self.cause, clock)
+        looks = count(1)
+        self.recorder = FlightRecorder(self.path, "run", wall=lambda: 0, clock=lambda: 0.0)
+        self.watch = Watch(self.recorder, self.cause, lambda: next(looks) * 10 / 1e9)
         self.observe = self.watch.observe
 
 
@@ -117,10 +118,10 @@ def functions(outcome: Any, seen: list[tuple[Any, ...]]) -> list[Callable[..., A
     outcome=st.one_of(ANSWERS, ERRORS),
     size=st.integers(0, 4),
     closed=st.booleans(),
-    clock=st.sampled_from([lambda: 7, lambda: -1, lambda: 1 / 0, lambda: "noon"]),
+    clock=st.sampled_from([lambda: 7.0, lambda: -1.0, lambda: None, lambda: 1 / 0, lambda: "noon"]),
 )
 def test_watching_changes_nothing_of_what_comes_out(tmp_path_factory, hook, outcome, size, closed, clock):
-    recorder = FlightRecorder(tmp_path_factory.mktemp("f") / "flight", "run", lambda: 0, lambda: 0)
+    recorder = FlightRecorder(tmp_path_factory.mktemp("f") / "flight", "run", lambda: 0, lambda: 0.0)
     watch = Watch(recorder, [0], clock)
     seen: list[tuple[Any, ...]] = []
     call = functions(outcome, seen)[size]
