@@ -58,11 +58,16 @@ def books(currency: str = "USD") -> Portfolio:
 
 
 def fold(events: Sequence[Event], portfolio: Portfolio | None = None) -> Portfolio:
-    """The portfolio once *events* have happened."""
+    """The portfolio once *events* have happened, each fill at the rate of its moment, as the engine's."""
     portfolio = portfolio or books()
     for event in events:
-        portfolio.apply(event)
+        portfolio.apply(rated(event, portfolio) if isinstance(event, Fill) else event)
     return portfolio
+
+
+def rated(fill: Fill, portfolio: Portfolio) -> Fill:
+    """*fill* with the rate that the engine adds."""
+    return msgspec.structs.replace(fill, rate=portfolio.rate(portfolio.instruments[fill.symbol].currency))
 
 
 def fill(
@@ -158,7 +163,7 @@ def test_a_trade_is_booked_once_however_often_it_is_told():
     assert not thrice.has_fill(fill("1", "2000", trade="t-2"))
 
 
-def test_yen_become_dollars_at_the_last_price_of_the_pair():
+def test_yen_become_dollars_at_the_rate_of_the_fill():
     portfolio = fold(
         [
             bar(150.0, symbol="USDJPY"),
@@ -187,14 +192,14 @@ def test_a_missing_rate_says_which_feed_would_give_it():
     assert "no rate from JPY to USD: add a feed for the instrument JPYUSD or USDJPY" == str(missing.value)
 
 
-def test_a_fill_without_a_rate_is_not_booked_by_half():
+def test_a_fill_of_an_unknown_instrument_is_not_booked_by_half():
     portfolio = books()
 
-    with pytest.raises(NoRate):
-        portfolio.apply(fill("1", "190", symbol="GBPJPY"))
+    with pytest.raises(KeyError):
+        portfolio.apply(fill("1", "190", symbol="XAGUSD"))
 
-    assert not portfolio.has_fill(fill("1", "190", symbol="GBPJPY"))
-    assert Decimal(0) == portfolio.position("GBPJPY").quantity
+    assert not portfolio.has_fill(fill("1", "190", symbol="XAGUSD"))
+    assert Decimal(100_000) == portfolio.cash
 
 
 def test_margin_is_the_rate_times_the_value_at_the_last_price():

@@ -346,6 +346,15 @@ def test_a_line_of_another_symbol_is_rejected(tmp_path):
     assert [(3, 'it is of "XAGUSD", not of "XAUUSD"')] == [(each.line, each.reason) for each in defects]
 
 
+def test_the_symbol_is_that_of_the_first_line_that_has_all_fields(tmp_path):
+    content = "2020-05-01 00:00,1,1,1,1\nGOLD,2020-05-01 00:01,2,3,1,2\nGOLD,2020-05-01 00:02,2,3,1,2\n"
+
+    bars, defects = read(feed(written(tmp_path, content)))
+
+    assert 2 == len(bars)
+    assert [(1, "it has 5 fields, not 6")] == [(each.line, each.reason) for each in defects]
+
+
 def test_a_line_that_breaks_off_is_rejected(tmp_path):
     path = written(tmp_path, "2020.05.01,00:00,2.5,3.5,1.5,2.5,9\n2020.05.01,00:01,2.5,3.5,1.5,2")
 

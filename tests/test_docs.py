@@ -1,0 +1,61 @@
+"""The pages are run as they stand: files are written where the page says, commands are typed."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+#: A file with its text, or a console session.
+_BLOCK = re.compile(r"(?:<!-- file: (?P<file>\S+) -->\n)?```(?P<kind>\w+)\n(?P<text>.*?)```", re.DOTALL)
+
+
+def test_write_a_plugin_is_runnable_as_written(tmp_path):
+    run_page(ROOT / "docs" / "write-a-plugin.md", tmp_path)
+
+    ideas = tmp_path / "ideas"
+    assert (ideas / "out.json").stat().st_size > 1000
+    assert (ideas / "out.html").read_text().startswith("<!doctype html>")
+
+
+def run_page(page: Path, folder: Path) -> None:
+    """Do what *page* says, in one shell's steps, in *folder*."""
+    where = folder
+    for block in _BLOCK.finditer(page.read_text()):
+        if block["file"]:
+            (where / block["file"]).write_text(block["text"])
+        elif block["kind"] == "console":
+            for command in re.findall(r"^\$ (.+)$", block["text"], re.MULTILINE):
+                where = typed(command, where, folder)
+
+
+def typed(command: str, where: Path, folder: Path) -> Path:
+    """Type *command*; answers the folder that the shell is in afterwards."""
+    done = subprocess.run(
+        ["bash", "-ec", f"{command}\npwd"],
+        cwd=where,
+        env=environment(folder),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, f"$ {command}\n{done.stdout}{done.stderr}"
+    return Path(done.stdout.splitlines()[-1])
+
+
+def environment(folder: Path) -> dict[str, str]:
+    """A reader's: nicegold is installed, and `pip install` needs no index and touches no other folder."""
+    programs, packages = folder / "bin", folder / "site-packages"
+    programs.mkdir(exist_ok=True)
+    pip = programs / "pip"
+    pip.write_text(
+        "#!/bin/sh\n"
+        f'exec {sys.executable} -m pip "$@" --no-deps --no-build-isolation --target {packages} '
+        "--disable-pip-version-check\n"
+    )
+    pip.chmod(0o755)
+    path = os.pathsep.join([str(programs), str(Path(sys.executable).parent), os.environ["PATH"]])
+    return {**os.environ, "PATH": path, "PYTHONPATH": str(packages), "PYTHONWARNINGS": ""}
