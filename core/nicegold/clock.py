@@ -19,7 +19,7 @@ _EPOCH = datetime(1970, 1, 1)
 _EPOCH_UTC = datetime(1970, 1, 1, tzinfo=UTC)
 #: A zone, and hours that the clock is put forward or back from it.
 _FORM = re.compile(r"(?P<zone>.+?)(?P<sign>[+-])(?P<hours>\d{1,2})(?::?(?P<minutes>[0-5]\d))?", re.ASCII)
-_WAY_OUT = 'write "UTC", a fixed clock such as "UTC+2", a zone such as "Europe/London", or a zone put forward'
+_WAY_OUT = 'write "UTC", "UTC+2", a zone such as "Europe/London", or one put forward: "America/New_York+7"'
 
 
 class Clock(msgspec.Struct, frozen=True):
@@ -42,7 +42,7 @@ class Clock(msgspec.Struct, frozen=True):
             return cls(text)
         found = _FORM.fullmatch(text)
         if found is None or not _is_zone(found["zone"]):
-            raise ValueError(f'there is no time zone "{text}"; {_WAY_OUT}, "America/New_York+7"')
+            raise ValueError(f'there is no time zone "{text}"; {_WAY_OUT}')
         ahead = int(found["hours"]) * _HOUR + int(found["minutes"] or 0) * 60 * SECOND
         if not ahead <= 15 * _HOUR:
             raise ValueError(f'timezone "{text}" is more than 15 hours away from {found["zone"]}')

@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from decimal import Decimal
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import islice
 from operator import itemgetter
 from pathlib import Path
@@ -66,7 +66,11 @@ _SEPARATORS = (b"\t", b";", b",")
 _SAMPLE = 200
 _UTF8_MARK = b"\xef\xbb\xbf"
 _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
-_LABELLED = re.compile(r"[+-]\d\d:?\d\d$")
+_LABELLED = re.compile(r":\d\d(\.\d+)? ?[+-]\d\d:?\d\d$")
+#: Bytes of a line beyond which it is none.
+_LONGEST = 1 << 20
+#: Characters of a file that a message shows.
+_QUOTED = 200
 #: Characters of a line that are kept when it is rejected.
 _SHOWN = 500
 
@@ -104,7 +108,7 @@ def _readable(path: Path) -> Iterator[None]:
         yield
     except (OSError, EOFError, zlib.error) as error:
         reason = getattr(error, "strerror", None) or error
-        raise UnusableData(f"{path.name} cannot be read to its end: {reason}") from None
+        raise UnusableData(f"{path.name} cannot be read: {reason}") from None
 
 
 # Columns.
@@ -130,7 +134,7 @@ def refuse_missing(columns: Mapping[str, int], wanted: Sequence[str], names: Seq
     for name in wanted:
         if name not in columns:
             raise UnusableData(
-                f'has no column for "{name}"; it has: {", ".join(map(_shown, names))}; '
+                f'has no column for "{name}"; it has: {_list(names)}; '
                 f'name it with columns = {{{name} = "..."}}'
             )
 
@@ -155,11 +159,15 @@ def _chosen_column(names: Sequence[str], ours: str, theirs: str) -> int:
     for position, name in enumerate(names):
         if theirs.strip() == name.strip() or (_plain(theirs) and _plain(theirs) == _plain(name)):
             return position
-    raise UnusableData(f'has no column "{theirs}" for {ours}; it has: {", ".join(map(_shown, names))}')
+    raise UnusableData(f'has no column "{theirs}" for {ours}; it has: {_list(names)}')
 
 
-def _shown(name: str) -> str:
-    return name.strip() or '""'
+def _list(names: Sequence[str]) -> str:
+    return _brief(", ".join(name.strip() or '""' for name in names))
+
+
+def _brief(text: str) -> str:
+    return text if len(text) <= _QUOTED else f"{text[:_QUOTED]}..."
 
 
 # Text.
@@ -282,7 +290,10 @@ def _head(path: Path) -> list[bytes]:
     with _readable(path), _open(path) as file:
         if file.peek(2)[:2] in _UTF16_MARKS:
             raise UnusableData(f"{path.name} is UTF-16; convert it: iconv -f UTF-16 -t UTF-8")
-        return list(islice(file, _SAMPLE))
+        lines = list(islice(iter(partial(file.readline, _LONGEST), b""), _SAMPLE))
+    if max(map(len, lines), default=0) == _LONGEST:
+        raise UnusableData(f"{path.name} has a line without end; is it text?")
+    return lines
 
 
 @contextmanager
@@ -371,13 +382,13 @@ class _Recognition:
         self._path = path
         self._chosen = settings.columns
         self._forms = (TimeFormat.parse(settings.time_format),) if settings.time_format else KNOWN
-        blank = next(number for number, line in enumerate(head) if line.strip())
-        lines = [line for line in head[blank:] if line.strip()]
+        self._blank = next(number for number, line in enumerate(head) if line.strip())
+        lines = [line for line in head if line.strip()]
         self._separator = settings.separator.encode() or _likely_separator(lines)
         self._is_quoted = any(b'"' in line for line in lines)
         self._names = settings.header.split(",") if settings.header else self._header_in(lines[0])
         header = int(bool(self._names) and not settings.header)
-        self._skipped = blank + header
+        self._skipped = self._blank + header
         self._sample = tuple(lines[header:])
         rows = list(filter(None, map(self._fields, self._sample)))
         self._width = self._width_of([len(row) for row in rows])
@@ -444,7 +455,8 @@ class _Recognition:
         return columns | ({"symbol": 0} if times[0] else {}), [times]
 
     def _refuse_outside(self, columns: Mapping[str, int]) -> None:
-        if max(columns.values()) >= self._width:
+        is_declared = bool(self._names) and self._skipped == self._blank
+        if max(columns.values()) >= self._width or (is_declared and len(self._names) != self._width):
             raise UnusableData(
                 f"has {len(self._names)} names of columns, and {self._width} fields in most lines; "
                 'if its separator is another, say so with separator = ";"'
@@ -476,12 +488,12 @@ class _Recognition:
     def _unknown_time(self, text: str) -> UnusableData:
         if _LABELLED.search(text):
             return UnusableData(
-                f'labels its times: "{text}"; write them in UTC, or without a label and declare their '
+                f'labels its times: "{_brief(text)}"; write them in UTC, or without a label and declare their '
                 "clock with timezone"
             )
         unlike = f"not in {self._forms[0]}" if len(self._forms) == 1 else "in no form that is known"
         return UnusableData(
-            f'writes its times {unlike}: "{text}"; say how with time_format = "%d/%m/%Y %H:%M"'
+            f'writes its times {unlike}: "{_brief(text)}"; say how with time_format = "%d/%m/%Y %H:%M"'
         )
 
 

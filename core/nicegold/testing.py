@@ -7,7 +7,7 @@ Also a pytest plugin: the fixture `recorder` is there wherever nicegold is insta
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any
 

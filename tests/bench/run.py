@@ -1,7 +1,7 @@
 """`make bench`: this engine watched and journaled, against itself unwatched and a bare loop.
 
-Rounds go round robin in one process and each figure is the median, so that a machine whose speed
-drifts slows all of them. Ends with 1 when a watched call costs more than it may.
+Rounds go round robin in one process and each figure is the median of the thread's own time, so that a
+machine whose speed drifts slows all of them, and other processes none. Ends with 1 when a watched call costs more than it may.
 """
 
 from __future__ import annotations
@@ -107,9 +107,9 @@ def measure(table: Rows, rounds: int) -> dict[str, float]:
     for _ in range(rounds):
         for way, work in ways.items():
             gc.collect()
-            began = time.perf_counter()
+            began = time.thread_time()
             work(table)
-            seconds[way].append(time.perf_counter() - began)
+            seconds[way].append(time.thread_time() - began)
     medians = {way: statistics.median(each) for way, each in seconds.items()}
     difference = statistics.median(
         each - base

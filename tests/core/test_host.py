@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import pluggy
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nicegold import Bar, Cancel, Placed, Replace, hookimpl, hookspecs, plugin
@@ -123,6 +123,7 @@ def by_host(hook: str, sets: list[Made]) -> tuple[list[Reply], list[Any]]:
 
 
 @pytest.mark.parametrize("hook", GIVEN)
+@settings(max_examples=50)
 @given(data=st.data())
 def test_a_compiled_call_gives_what_pluggys_own_gives_in_the_same_order(hook, data):
     sets = data.draw(plugins(hook))
@@ -139,6 +140,7 @@ def test_a_compiled_call_gives_what_pluggys_own_gives_in_the_same_order(hook, da
         assert str(reply.error) == (reply.plugin if made.says == "error" else "None")
 
 
+@settings(max_examples=50)
 @given(data=st.data())
 def test_without_the_one_that_fails_everybody_else_answers_the_same(data):
     sets = data.draw(plugins("check_order"))

@@ -430,6 +430,18 @@ def test_blank_lines_are_skipped_and_counted_as_lines(tmp_path):
             {},
             "bars.csv has 8 names of columns, and 5 fields in most lines; if its separator is another",
         ),
+        ("x" * (1 << 20) + "\n", {}, "bars.csv has a line without end; is it text?"),
+        (
+            "Date,Open,High,Low,Close\n05-01-2015,1,1,1,1\n",
+            {},
+            'writes its times in no form that is known: "05-01-2015"; say how with time_format',
+        ),
+        (
+            "2020-05-01,1,1,1,1,9,9\n",
+            {"header": "time,open,high,low,close"},
+            "bars.csv has 5 names of columns, and 7 fields in most lines",
+        ),
+        ("a" * 300 + ",1\n1,1\n", {}, "it has: " + "a" * 200 + "...; name it"),
         (
             "Date;Open;High;Low;Close\n2020-05-01;110,125;110,250;110,000;110,125\n",
             {},
@@ -485,12 +497,12 @@ def test_a_packed_file_that_breaks_off_is_refused_or_says_so_on_the_way(cut, tmp
     packed = gzip.compress((HEADED + A_MINUTE).encode())[:cut]
     csv = feed(written(tmp_path, packed, "bars.csv.gz"))
 
-    with pytest.raises(UnusableData, match=r"bars\.csv\.gz cannot be read to its end"):
+    with pytest.raises(UnusableData, match=r"bars\.csv\.gz cannot be read"):
         read(csv)
 
 
 def test_what_is_no_packed_file_is_refused(tmp_path):
-    with pytest.raises(UnusableData, match=r"bars\.csv\.gz cannot be read to its end: Not a gzipped file"):
+    with pytest.raises(UnusableData, match=r"bars\.csv\.gz cannot be read: Not a gzipped file"):
         feed(written(tmp_path, HEADED, "bars.csv.gz")).startup(INSTRUMENTS)
 
 
