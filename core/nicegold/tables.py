@@ -65,7 +65,14 @@ _SEPARATORS = (b"\t", b";", b",")
 #: Lines that are looked at to recognise a file.
 _SAMPLE = 200
 _UTF8_MARK = b"\xef\xbb\xbf"
-_UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
+#: How files begin that are no text, and what to do with them.
+_NOT_TEXT = {
+    b"\xff\xfe": "is UTF-16; convert it: iconv -f UTF-16 -t UTF-8",
+    b"\xfe\xff": "is UTF-16; convert it: iconv -f UTF-16 -t UTF-8",
+    b"\x1f\x8b": "is packed with gzip; let its name end in .gz",
+    b"PK\x03\x04": "is a zip archive; unpack it",
+    b"PAR1": 'is Parquet; read it with use = "parquet"',
+}
 _LABELLED = re.compile(r":\d\d(\.\d+)? ?[+-]\d\d:?\d\d$")
 #: Bytes of a line beyond which it is none.
 _LONGEST = 1 << 20
@@ -288,8 +295,10 @@ def show_line(line: bytes) -> str:
 
 def _head(path: Path) -> list[bytes]:
     with _readable(path), _open(path) as file:
-        if file.peek(2)[:2] in _UTF16_MARKS:
-            raise UnusableData(f"{path.name} is UTF-16; convert it: iconv -f UTF-16 -t UTF-8")
+        begin = file.peek(max(map(len, _NOT_TEXT)))
+        for mark, reason in _NOT_TEXT.items():
+            if begin.startswith(mark):
+                raise UnusableData(f"{path.name} {reason}")
         lines = list(islice(iter(partial(file.readline, _LONGEST), b""), _SAMPLE))
     if max(map(len, lines), default=0) == _LONGEST:
         raise UnusableData(f"{path.name} has a line without end; is it text?")
@@ -488,8 +497,8 @@ class _Recognition:
     def _unknown_time(self, text: str) -> UnusableData:
         if _LABELLED.search(text):
             return UnusableData(
-                f'labels its times: "{_brief(text)}"; write them in UTC, or without a label and declare their '
-                "clock with timezone"
+                f'labels its times: "{_brief(text)}"; write them in UTC, or without a label, and declare '
+                "their clock with timezone"
             )
         unlike = f"not in {self._forms[0]}" if len(self._forms) == 1 else "in no form that is known"
         return UnusableData(

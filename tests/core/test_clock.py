@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from nicegold import DAY, SECOND, Clock
 from nicegold.clock import show_time
 

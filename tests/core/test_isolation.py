@@ -69,16 +69,18 @@ class Unspeakable(Exception):
 class Liar:
     """Says that it is an order, as a mock made from one does."""
 
-    @property
-    def __class__(self) -> type:  # type: ignore[override]
+    # As mocks do.
+    @property  # type: ignore[misc]
+    def __class__(self) -> type:
         return Order
 
 
 class Untouchable:
     """Raises on any touch, also when asked what it is."""
 
-    @property
-    def __class__(self) -> type:  # type: ignore[override]
+    # As mocks do.
+    @property  # type: ignore[misc]
+    def __class__(self) -> type:
         raise RuntimeError("do not touch")
 
 
@@ -117,7 +119,7 @@ MISBEHAVIOURS: dict[str, Misbehave] = {
     "answers_nan": answers(float("nan")),
     "answers_a_list_of_wrong_things": answers([object(), 42]),
     "answers_a_tuple": answers(()),
-    "answers_a_generator": lambda *_: (each for each in ()),
+    "answers_a_generator": lambda *_: (each for each in [bar()]),
     "answers_what_cannot_be_shown": answers(Unprintable()),
     "answers_a_liar": answers(Liar()),
     "answers_what_cannot_be_touched": answers([Untouchable()]),
@@ -132,14 +134,12 @@ MISBEHAVIOURS: dict[str, Misbehave] = {
     "orders_with_a_list_for_a_parent": orders(parent=["entry"]),
     "orders_in_no_language": orders(oco="\ud800"),
 }
-each_misbehaviour = pytest.mark.parametrize(
-    "misbehave", MISBEHAVIOURS.values(), ids=MISBEHAVIOURS.keys()
-)
+each_misbehaviour = pytest.mark.parametrize("misbehave", MISBEHAVIOURS.values(), ids=MISBEHAVIOURS.keys())
 #: Whether the bad plugin is called before the healthy one.
 each_place = pytest.mark.parametrize("first", [True, False], ids=["bad_first", "bad_last"])
 
 
-def both(bad: object, healthy: object, *, first: bool) -> dict[str, object]:
+def both(bad: object, healthy: object, *, first: bool) -> dict[str, Any]:
     return {"bad": bad, "healthy": healthy} if first else {"healthy": healthy, "bad": bad}
 
 
@@ -195,7 +195,12 @@ SAMPLES: dict[str, tuple[tuple[Any, ...], Any]] = {
 def test_on_every_hook_the_healthy_plugin_answers_as_if_it_were_alone(hook, misbehave, first):
     arguments, answer = SAMPLES[hook]
     called: list[str] = []
-    healthy = type("Healthy", (), {hook: third_party(lambda self: called.append(hook) or answer)})()
+
+    def healthily(self: object) -> Any:
+        called.append(hook)
+        return answer
+
+    healthy = type("Healthy", (), {hook: third_party(healthily)})()
     host = Host(unwatched, both(misbehaving(hook, misbehave=misbehave), healthy, first=first))
 
     replies = host.call(hook)(*arguments)
@@ -207,7 +212,7 @@ def test_on_every_hook_the_healthy_plugin_answers_as_if_it_were_alone(hook, misb
         assert first is (called == [])
     else:
         assert [hook] == called
-        assert [] if answer is None else [answer] == [reply.value for reply in good]
+        assert ([] if answer is None else [answer]) == [reply.value for reply in good]
     assert all((reply.error is None) is allowed for reply in bad)
     assert all(reply.reason.encode() for reply in replies)
 
@@ -269,10 +274,15 @@ class Venue:
         )
 
 
-MARKET: list[Market] = [bar(2000.0), bar(2001.0, number=1), quote(2002.0, 2002.5, number=200), bar(2003.0, number=5)]
+MARKET: list[Market] = [
+    bar(2000.0),
+    bar(2001.0, number=1),
+    quote(2002.0, 2002.5, number=200),
+    bar(2003.0, number=5),
+]
 
 
-def told(market: list[Market] = MARKET, **plugins: object) -> Recorder:
+def told(market: list[Market] = MARKET, **plugins: Any) -> Recorder:
     """What is told when *plugins* trade on *market*, from the start to the finish."""
     engine, seen = engine_with(**plugins)
     for each in market:
@@ -476,7 +486,7 @@ UNSOUND: dict[str, Any] = {
     "late": bar(number=-1),
     "a_number": 42,
     "none": None,
-    "a_subclass": type("MyBar", (Bar,), {}, frozen=True)("XAUUSD", 0, 1, 1.0, 1.0, 1.0, 1.0),  # type: ignore[call-overload]
+    "a_subclass": type("MyBar", (Bar,), {}, frozen=True)("XAUUSD", 0, 1, 1.0, 1.0, 1.0, 1.0),
     "unprintable": Unprintable(),
     "an_order": market_order(),
 }

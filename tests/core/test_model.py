@@ -154,14 +154,16 @@ def test_a_fill_is_of_an_amount_at_a_price(field, value):
 
 
 def test_commission_and_swap_may_be_received_and_are_finite():
-    terms: dict[str, Any] = {
-        "order_id": "s-1",
-        "trade_id": "t-1",
-        "time": 1,
-        "symbol": "XAUUSD",
-        "side": Side.SELL,
-    }
-    rebate = Fill(**terms, quantity=Decimal(1), price=Decimal(2000), commission=Decimal("-0.5"))
+    sold = Fill(
+        order_id="s-1",
+        trade_id="t-1",
+        time=1,
+        symbol="XAUUSD",
+        side=Side.SELL,
+        quantity=Decimal(1),
+        price=Decimal(2000),
+    )
+    rebate = msgspec.structs.replace(sold, commission=Decimal("-0.5"))
 
     assert (Decimal("-0.5"), Decimal(-1)) == (rebate.commission, rebate.signed_quantity)
     assert Decimal(-3) == Swap(symbol="XAUUSD", time=1, amount=Decimal(-3)).amount

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from nicegold import SECOND, Clock
 from nicegold.timeformat import CLOCKS, DATES, KNOWN, TimeFormat, UnixTime, recognise_time
 

@@ -102,7 +102,8 @@ def _rows(bars: int, swing: float) -> Iterator[str]:
     for number in range(bars):
         close = round(2000.0 + 20.0 * math.sin(number / swing) + number % 7 / 10, 2)
         high, low = max(last, close) + 0.5, min(last, close) - 0.5
-        yield f"{start + timedelta(minutes=15 * number)},{last},{high:.2f},{low:.2f},{close},{number % 50 + 1}"
+        begins, volume = start + timedelta(minutes=15 * number), number % 50 + 1
+        yield f"{begins},{last},{high:.2f},{low:.2f},{close},{volume}"
         last = close
 
 

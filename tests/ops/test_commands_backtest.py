@@ -77,7 +77,10 @@ def test_a_backtest_does_not_care_which_mode_is_configured(shell):
 
 
 def test_a_setting_can_be_changed_for_one_time(shell):
-    usual, none = shell("backtest", "--json", "-"), shell("backtest", "--set", "plugins.limit.limit=0.01", "--json", "-")
+    usual, none = (
+        shell("backtest", "--json", "-"),
+        shell("backtest", "--set", "plugins.limit.limit=0.01", "--json", "-"),
+    )
 
     assert usual.json["fills"] > 0
     assert 0 == none.json["fills"]

@@ -184,6 +184,8 @@ def test_a_pipe_that_closes_early_is_no_traceback(tmp_path):
     market_in(tmp_path)
 
     with spawn(tmp_path, "check") as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
         process.stdout.close()
         err = process.stderr.read()
 

@@ -89,7 +89,10 @@ def test_plugins_lists_every_installed_one_with_its_kind_and_who_brought_it(shel
 
     assert list(installed()) == [each["name"] for each in answer.json]
     found = {each["name"]: each for each in answer.json}
-    assert ("strategy", "nicegold") == (found["ma_cross"]["kind"], found["ma_cross"]["distribution"].split()[0])
+    assert ("strategy", "nicegold") == (
+        found["ma_cross"]["kind"],
+        found["ma_cross"]["distribution"].split()[0],
+    )
     assert ("broker", "") == (found["paper"]["kind"], found["paper"]["problem"])
 
 
@@ -98,6 +101,17 @@ def test_plugins_says_which_a_configuration_enables_and_under_which_names(shell)
 
     enabled = {each["name"]: each["enabled_as"] for each in answer.json if each["enabled_as"]}
     assert {"csv": ["gold"], "ma_cross": ["cross"], "max_position": ["limit"], "paper": ["venue"]} == enabled
+
+
+def test_plugins_says_what_a_configuration_takes_from_a_file_beside_it(tmp_path):
+    (tmp_path / "ideas.py").write_text(IDEAS)
+    config = market_in(tmp_path)
+    config.write_text(config.read_text() + '\n[plugins.greeter]\nuse = "ideas:Greeter"\n')
+
+    answer = spawned(tmp_path, "plugins", "--config", "nicegold.toml", "--json", "-")
+
+    found = {each["name"]: each["enabled_as"] for each in answer.json}
+    assert ["greeter"] == found["ideas:Greeter"]
 
 
 # data check
@@ -148,7 +162,9 @@ def test_data_check_of_something_else_is_a_data_error(shell):
 
 
 def test_data_check_with_a_misspelt_setting_says_what_was_typed(shell):
-    answer = shell("data", "check", "bars.csv", "--timezone", "UTC", "--timeframe", "M15", "--set", "heder=a,b")
+    answer = shell(
+        "data", "check", "bars.csv", "--timezone", "UTC", "--timeframe", "M15", "--set", "heder=a,b"
+    )
 
     assert 2 == answer.code
     assert answer.err.startswith("error: --set heder: ")
@@ -165,7 +181,9 @@ def test_doctor_finds_a_machine_that_can_run_tests_fit(shell):
 
     assert 0 == answer.code, answer.out
     status = {each["about"]: each["status"] for each in answer.json}
-    assert {"ok"} == {status[about] for about in ("python", "click", "sqlite", "clock", "configuration", "journal")}
+    assert {"ok"} == {
+        status[about] for about in ("python", "click", "sqlite", "clock", "configuration", "journal")
+    }
     assert ["ok"] == [status[about] for about in status if about.startswith("run ")]
 
 
@@ -203,7 +221,12 @@ def test_completion_prints_a_script_for_each_shell(shell, name):
 def test_bash_completes_subcommands(tmp_path):
     answer = spawned(
         tmp_path,
-        env={**os.environ, "_NICEGOLD_COMPLETE": "bash_complete", "COMP_WORDS": "nicegold ba", "COMP_CWORD": "1"},
+        env={
+            **os.environ,
+            "_NICEGOLD_COMPLETE": "bash_complete",
+            "COMP_WORDS": "nicegold ba",
+            "COMP_CWORD": "1",
+        },
     )
 
     assert ["plain,backtest"] == answer.out.split()

@@ -15,10 +15,10 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from nicegold import SECOND, Bar, Defect, Instrument, UnusableData
 from nicegold.testing import check_conformance
 from nicegold_plugins.feeds.csv import Csv
-
 from tests.shared import shared
 
 GOLD = Instrument(symbol="XAUUSD", tick_size=Decimal("0.01"))
@@ -418,7 +418,7 @@ def test_blank_lines_are_skipped_and_counted_as_lines(tmp_path):
         (
             HEADED + "2020-05-01 00:00:00+02:00,1,1,1,1\n",
             {},
-            'bars.csv labels its times: "2020-05-01 00:00:00+02:00"; write them in UTC, or without a label',
+            'bars.csv labels its times: "2020-05-01 00:00:00+02:00"; write them in UTC',
         ),
         (
             "2020.05.01,00:00,1,1,1,1,1,1,1\n",
@@ -441,7 +441,7 @@ def test_blank_lines_are_skipped_and_counted_as_lines(tmp_path):
             {"header": "time,open,high,low,close"},
             "bars.csv has 5 names of columns, and 7 fields in most lines",
         ),
-        ("a" * 300 + ",1\n1,1\n", {}, "it has: " + "a" * 200 + "...; name it"),
+        ("a" * 300 + ",b\n1,1\n", {}, "it has: " + "a" * 200 + "...; name it"),
         (
             "Date;Open;High;Low;Close\n2020-05-01;110,125;110,250;110,000;110,125\n",
             {},
@@ -469,6 +469,9 @@ def test_blank_lines_are_skipped_and_counted_as_lines(tmp_path):
         ),
         (HEADED + "2020-05-01,a,b,c,d\n", {}, 'nothing to read in its first lines; line 2: open is "a"'),
         ((HEADED + A_MINUTE).encode("utf-16"), {}, "bars.csv is UTF-16; convert it: iconv"),
+        (gzip.compress(HEADED.encode()), {}, "bars.csv is packed with gzip; let its name end in .gz"),
+        (b"PK\x03\x04\n", {}, "bars.csv is a zip archive; unpack it"),
+        (b"PAR1\n", {}, 'bars.csv is Parquet; read it with use = "parquet"'),
     ],
 )
 def test_a_file_that_is_not_understood_is_refused_with_the_way_out(content, settings, reason, tmp_path):

@@ -828,6 +828,15 @@ def test_an_order_good_till_a_date_expires_then():
     assert [START + 3 * MINUTE] == [event.time for event in seen.of(Expired)]
 
 
+def test_an_order_that_expired_while_there_were_no_bars_does_not_fill():
+    order = buy(price="1995", time_in_force=TimeInForce.GTD, expires=START + 2 * MINUTE)
+
+    seen = trade({0: [order]}, flat(0), flat(5, 1990.0))
+
+    assert [] == fills(seen)
+    assert [("Expired", "script-1")] == ends(seen)
+
+
 def test_an_order_that_expires_inside_a_bar_meets_only_its_open():
     """Whether 1995 came before half past, the bar does not tell."""
     expires = START + MINUTE + 30 * SECOND
@@ -867,6 +876,37 @@ def test_a_cancel_on_its_way_does_not_stop_a_fill_and_is_rejected():
     assert ["too late: it is not working"] == [event.reason for event in seen.of(CancelRejected)]
 
 
+def test_changes_are_made_in_the_order_in_which_they_arrive():
+    """The replace is asked for first and takes 30 seconds; the cancel takes none."""
+
+    @plugin
+    class SlowToReplace(Paper):
+        def latency_of(self, request: Order | Cancel | Replace) -> int:
+            return 30 * SECOND if isinstance(request, Replace) else 0
+
+    changes = [Replace(order_id="script-1", price=Decimal(1996)), Cancel(order_id="script-1")]
+
+    seen = trade({0: [buy(price="1995")], 1: changes}, flat(0), flat(1), flat(5), paper=SlowToReplace())
+
+    assert [("Canceled", "script-1")] == ends(seen)
+    assert [] == seen.of(Replaced)
+    assert ["script-1"] == [event.order_id for event in seen.of(CancelRejected)]
+
+
+def test_a_cancel_meets_the_market_of_its_own_order():
+    """Silver goes on at 00:02; gold's bar from 00:01 is told later, and the cancel came after it began."""
+    silver = replace(GOLD, symbol="XAGUSD")
+    script = Script(requests={0: [buy(price="1995")], 1: [Cancel(order_id="script-1")]}, on_fills={})
+    engine, seen = engine_with(instruments={"XAUUSD": GOLD, "XAGUSD": silver}, script=script, paper=Paper())
+
+    engine.handle(flat(0))
+    engine.handle(flat(1, 24.0, symbol="XAGUSD"))
+    engine.handle(flat(2, 24.0, symbol="XAGUSD"))
+    engine.handle(replace(flat(1, 1994.0), time=START + 3 * MINUTE))
+
+    assert [("script-1", "1", "1994.00")] == fills(seen)
+
+
 def test_a_replaced_order_works_with_its_new_terms():
     change = Replace(order_id="script-1", quantity=Decimal(2), price=Decimal(1990))
 
@@ -893,6 +933,17 @@ def test_a_replace_on_its_way_does_not_stop_a_fill_and_is_rejected():
     assert [("script-1", "1", "1995.00")] == fills(seen)
     assert 1 == len(seen.of(CancelRejected))
     assert [] == books(seen).working()
+
+
+def test_a_triggered_stop_limit_can_be_replaced_and_stays_triggered():
+    seen = trade(
+        {0: [buy(price="1999", stop_price="2005")], 1: [Replace(order_id="script-1", price=Decimal(1998))]},
+        flat(0),
+        ohlc(1, 2000.0, 2006.0, 2000.0, 2001.0),
+        ohlc(2, 2001.0, 2002.0, 1997.0, 2000.0),
+    )
+
+    assert [("script-1", "1", "1998.00")] == fills(seen)
 
 
 def test_the_exits_of_a_bracket_can_be_replaced_while_they_sleep_and_keep_their_size():
@@ -1032,6 +1083,13 @@ def test_an_order_that_only_reduces_never_opens_a_position():
     assert ["there is nothing left to reduce"] == [event.reason for event in seen.of(Canceled)]
 
 
+def test_an_order_that_only_reduces_never_adds_to_a_position():
+    seen = trade({0: [buy("3")], 1: [buy("1", reduce_only=True)]}, flat(0), flat(1), flat(2))
+
+    assert [("script-1", "3", "2000.00")] == fills(seen)
+    assert [("Canceled", "script-2")] == ends(seen)
+
+
 def test_an_order_that_only_reduces_never_turns_a_position():
     seen = trade({0: [buy("3")], 1: [sell("5", reduce_only=True)]}, flat(0), flat(1), flat(2))
 
@@ -1166,6 +1224,21 @@ def test_a_gap_in_the_data_pays_each_night_of_it():
     assert [("-38.50", at("2026-01-13T12:00"))] == swaps(seen)
 
 
+def test_a_longer_bar_that_began_the_day_before_pays_no_night_again():
+    """The hour from 21:30 is told after the minute from 23:00, of the same instrument."""
+    seen = trade(
+        {0: [buy()]},
+        bar_at("2026-01-05T21:58"),
+        bar_at("2026-01-05T21:59"),
+        bar_at("2026-01-05T23:00"),
+        bar_at("2026-01-05T21:30", length=2 * HOUR),
+        bar_at("2026-01-05T23:30"),
+        instrument=CARRIED,
+    )
+
+    assert [("-5.50", at("2026-01-05T23:00"))] == swaps(seen)
+
+
 def test_what_is_closed_before_the_rollover_or_opened_after_it_pays_no_swap():
     seen = trade(
         {0: [buy()], 1: [sell()], 2: [buy()]},
@@ -1244,6 +1317,17 @@ def test_what_working_orders_may_open_is_not_free():
     )
 
     assert [("script-2", "not enough margin: it needs 20000.00 USD, 10000.00 is free")] == refused(seen)
+
+
+def test_orders_that_only_reduce_hold_nothing_back():
+    seen = trade(
+        {0: [sell("5", price="2100", reduce_only=True), buy("2")]},
+        flat(0),
+        instrument=ON_MARGIN,
+        account=TWENTY_THOUSAND,
+    )
+
+    assert [] == refused(seen)
 
 
 def test_only_one_of_two_sides_can_be_held_so_the_larger_counts():

@@ -173,7 +173,7 @@ def any_order(draw: st.DrawFn, /, **terms: Any) -> Order:
         order_type=kind,
         time_in_force=lasts,
         expires=expires,
-        reduce_only=draw(st.sampled_from([False, False, False, True])),
+        reduce_only=draw(st.sampled_from([False, False, True])),
         **prices,
         **terms,
     )

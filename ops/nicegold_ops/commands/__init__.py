@@ -121,8 +121,11 @@ def _about_file(error: OSError) -> str:
 
 def _keep(error: BaseException) -> str:
     """Where the traceback of *error* was written."""
-    with tempfile.NamedTemporaryFile(
-        "w", prefix="nicegold-", suffix=".traceback", delete=False, encoding="utf-8"
-    ) as file:
-        file.writelines(traceback.format_exception(error))
+    try:
+        with tempfile.NamedTemporaryFile(
+            "w", prefix="nicegold-", suffix=".traceback", delete=False, encoding="utf-8"
+        ) as file:
+            file.writelines(traceback.format_exception(error))
+    except OSError as failure:
+        return f"no file, since none can be written ({failure.strerror})"
     return file.name

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from nicegold_ops.commands._options import STDOUT
-from nicegold_ops.commands._output import console, facts, write_json
+from nicegold_ops.commands._output import console, write_json
 from nicegold_ops.commands._runs import RESULT
 from nicegold_ops.commands._summary import summary
 from nicegold_ops.errors import HaltedByRisk
@@ -25,11 +25,11 @@ def finish(result: Result, folder: Path, *, json_to: Path | None, report_to: Pat
         # A full disk must not also hide the figures.
         for each in summary(result):
             out.print(each)
-    out.print(facts(("result", folder / RESULT)))
+    out.print(f"result       {folder / RESULT}", soft_wrap=True)
     if json_to is not None:
         write_json(json_to, result)
     if report_to is not None:
         write_page(result, report_to)
-        out.print(facts(("report", report_to)))
+        out.print(f"report       {report_to}", soft_wrap=True)
     if result.halted:
         raise HaltedByRisk(f"halted by risk: {result.halted}")

@@ -34,7 +34,7 @@ json_option = click.option(
     "json_to",
     type=click.Path(dir_okay=False, allow_dash=True, path_type=Path),
     metavar="FILE",
-    help="Write the answer as JSON, too; to stdout and instead for -.",
+    help="Write the answer as JSON too; with -, to stdout and nothing else.",
 )
 report_option = click.option(
     "--report",

@@ -28,7 +28,7 @@ _SECOND = 1_000_000_000
 def console(*, stderr: bool = False, quiet: bool = False) -> Console:
     """Where a person looks. Text is printed as it is: [brackets] in it are not markup."""
     stream = sys.stderr if stderr else sys.stdout
-    width = None if stream.isatty() else _WIDTH
+    width = None if stream.isatty() or "COLUMNS" in os.environ else _WIDTH
     return Console(stderr=stderr, quiet=quiet, width=width, markup=False, highlight=False, emoji=False)
 
 
@@ -36,7 +36,8 @@ def answer(value: object, json_to: Path | None, *shown: RenderableType) -> None:
     """Show a person what is *shown*, and write *value* as JSON where that was asked for."""
     out = console(quiet=json_to == STDOUT)
     for each in shown:
-        out.print(each)
+        # Words are left whole, so that a path can be copied.
+        out.print(each, soft_wrap=isinstance(each, str))
     if json_to is not None:
         write_json(json_to, value)
 

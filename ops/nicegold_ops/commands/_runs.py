@@ -31,7 +31,7 @@ def state_of(config: Path, state: Path | None) -> Path:
     try:
         return load(config).run.state
     except ConfigurationError as error:
-        raise ConfigurationError(f"{error}\nor name the folder of the journal with --state") from None
+        raise ConfigurationError(f"{error}, or the folder of the journal with --state") from None
 
 
 def base_of(configuration: str, state: Path) -> Path:

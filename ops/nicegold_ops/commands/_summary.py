@@ -21,7 +21,7 @@ def _figures(result: Result) -> Table:
     won = sum(profit > 0 for profit in profits)
     pairs: list[tuple[str, object]] = [
         ("run", f"{result.run}: {result.ended}"),
-        ("market", f"{result.bars:,} events, {moment(result.start)} to {moment(result.end)} UTC"),
+        ("market", _market(result)),
         ("left out", ", ".join(f"{count} {kind}" for kind, count in result.quality.items()) or "nothing"),
         ("orders", f"{result.orders:,} orders, {result.fills:,} fills, {_vetoed(result):,} vetoes"),
         ("trades", f"{len(profits):,}, {won:,} of them won"),
@@ -37,6 +37,11 @@ def _figures(result: Result) -> Table:
         ("fingerprint", result.fingerprint),
     ]
     return facts(*pairs)
+
+
+def _market(result: Result) -> str:
+    when = f", {moment(result.start)} to {moment(result.end)} UTC" if result.bars else ""
+    return f"{result.bars:,} events{when}"
 
 
 def _vetoed(result: Result) -> int:

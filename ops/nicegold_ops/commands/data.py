@@ -11,11 +11,11 @@ import msgspec
 from rich.console import RenderableType
 
 from nicegold import Account, Bar, Defect, Market
-from nicegold.host import Call, Host, Reply
+from nicegold.host import Call, Host, PluginRefused, Reply
 from nicegold_ops.commands._options import json_option
 from nicegold_ops.commands._output import answer, facts, moment, progress, span, table
 from nicegold_ops.config import Settings, build, parse
-from nicegold_ops.errors import ConfigurationError, DataError, PluginError
+from nicegold_ops.errors import ConfigurationError, DataError, PluginError, in_one_line
 
 #: The feed's name here; it stands in front of what is said about it.
 _FEED = "file"
@@ -132,7 +132,7 @@ def _settings(file: Path, use: str, symbol: str, tick_size: str, options: list[s
 
 
 def _read(settings: Settings, findings: Findings) -> None:
-    host = Host(_unwatched, build(settings))
+    host = _hosted(settings)
     account = Account(settings.run.cash, settings.run.currency)
     for reply in host.call("startup")(settings.instruments, account, settings.run.seed):
         raise _refusal(findings.file, reply)
@@ -140,6 +140,13 @@ def _read(settings: Settings, findings: Findings) -> None:
         if reply.error is not None:
             raise _refusal(findings.file, reply)
         _take_all(reply.value, findings)
+
+
+def _hosted(settings: Settings) -> Host:
+    try:
+        return Host(_unwatched, build(settings))
+    except PluginRefused as error:
+        raise PluginError(str(error)) from None
 
 
 def _take_all(stream: Iterator[Market], findings: Findings) -> None:
@@ -151,6 +158,8 @@ def _take_all(stream: Iterator[Market], findings: Findings) -> None:
                     shown(findings.events, market.time)
         except (OSError, ValueError) as error:
             raise _unusable(findings.file, error) from None
+        except Exception as error:
+            raise PluginError(f"{findings.feed} failed while reading: {in_one_line(error)}") from None
 
 
 def _refusal(file: Path, reply: Reply) -> DataError | PluginError:

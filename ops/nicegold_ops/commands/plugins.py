@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable, Iterator
+from functools import partial
 from importlib.metadata import EntryPoint
 from pathlib import Path
 
@@ -48,28 +50,47 @@ def command(config: Path | None, overrides: tuple[str, ...], json_to: Path | Non
     """
     if overrides and config is None:
         raise click.UsageError("--set changes a configuration; name it with --config")
-    enabled = load(config, overrides) if config else None
-    found = [_described(name, entry, enabled) for name, entry in installed().items()]
-    shown = table("plugin", "kind", "from", "says", *(["enabled as"] if enabled else []))
+    settings = load(config, overrides) if config else None
+    found = [*_installed(settings), *_not_installed(settings)]
+    shown = table("plugin", "kind", "from", "says", *(["enabled as"] if settings else []))
     for each in found:
         says = Text(each.problem, "red") if each.problem else each.says
-        names = [", ".join(each.enabled_as)] if enabled else []
+        names = [", ".join(each.enabled_as)] if settings else []
         shown.add_row(each.name, each.kind, each.distribution, says, *names)
     answer(found, json_to, shown)
 
 
-def _described(name: str, entry: EntryPoint, settings: Settings | None) -> Installed:
+def _installed(settings: Settings | None) -> Iterator[Installed]:
+    for name, entry in installed().items():
+        yield _described(name, entry.load, _distribution(entry), settings)
+
+
+def _not_installed(settings: Settings | None) -> Iterator[Installed]:
+    """What a configuration takes from a file beside it."""
+    uses = {plugin.use: plugin.plugin for plugin in settings.plugins} if settings else {}
+    for use, found in uses.items():
+        if use not in installed():
+            yield _described(use, partial(_same, found), "", settings)
+
+
+def _same(found: type) -> type:
+    return found
+
+
+def _described(
+    name: str, load_class: Callable[[], type], distribution: str, settings: Settings | None
+) -> Installed:
     says, problem, kind = "", "", ""
     hooks: tuple[str, ...] = ()
     try:
-        found = entry.load()
+        found = load_class()
         says = _first_line(found)
         bare = _bare(name, found)
         kind, hooks = bare.kind, bare.hooks
     except (Exception, SystemExit) as error:
         problem = f"cannot run: {in_one_line(error)}"
     names = [plugin.name for plugin in settings.plugins if plugin.use == name] if settings else []
-    return Installed(name, kind, hooks, _distribution(entry), says, problem, names)
+    return Installed(name, kind, hooks, distribution, says, problem, names)
 
 
 def _bare(name: str, found: type) -> Enabled:

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 
 import click
@@ -58,7 +59,12 @@ def command(
     out = console(quiet=json_to == STDOUT)
     with logged(folder, None if out.is_terminal else sys.stderr), stop_on_signals() as stop:
         result = _traded(bootstrap(watched(settings), begun), seconds, stop, out)
-    finish(result, folder, json_to=json_to, report_to=report_to or folder / REPORT)
+    finish(result, folder, json_to=json_to, report_to=report_to or _page_in(folder))
+
+
+def _page_in(folder: Path) -> Path | None:
+    """Where the report goes that nobody asked for; nowhere without the extra that draws it."""
+    return folder / REPORT if find_spec("bokeh") else None
 
 
 def _traded(app: App, seconds: float | None, stop: threading.Event, out: Console) -> Result:
