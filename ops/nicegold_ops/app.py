@@ -141,7 +141,9 @@ def _plugins(settings: Settings, pager: Pager | None) -> dict[str, object]:
     plugins: dict[str, object] = dict(build(settings))
     if pager is not None:
         if PAGER in plugins:
-            raise ConfigurationError(f"[plugins.{PAGER}]: this name is taken by nicegold's own; choose another")
+            raise ConfigurationError(
+                f"[plugins.{PAGER}]: this name is taken by nicegold's own; choose another"
+            )
         plugins[PAGER] = pager
     return plugins
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import reduce
 from operator import or_
 from pathlib import Path
@@ -263,5 +263,3 @@ def _rows(store: sa.Engine, run: str) -> Iterator[Any]:
 def payloads(store: sa.Engine, run: str) -> bytes:
     """The bytes of all events of *run*: two runs that did the same have the same."""
     return b"".join(block.payload for block in _rows(store, run))
-
-

@@ -32,7 +32,9 @@ class Liveness:
         """Whether it is alive, and what /healthz says about it."""
         age = self._monotonic() - self._worked
         alive = age <= self._patience
-        plugins = {reply.plugin: _words(reply.value or Health(False, reply.reason)) for reply in self._health()}
+        plugins = {
+            reply.plugin: _words(reply.value or Health(False, reply.reason)) for reply in self._health()
+        }
         return alive, {
             "status": "ok" if alive else "stale",
             "last_work_seconds_ago": round(age, 3),

@@ -32,9 +32,7 @@ class Quarantine:
         def reject(defect: Defect) -> None:
             with self._lock:
                 self.counts[defect.kind] += 1
-                csv.writer(self._file(feed)).writerow(
-                    (defect.line, defect.kind, defect.reason, defect.text)
-                )
+                csv.writer(self._file(feed)).writerow((defect.line, defect.kind, defect.reason, defect.text))
             if self._count is not None:
                 self._count(feed, defect.kind)
 

@@ -19,7 +19,7 @@ import msgspec
 
 from nicegold import Bar, Event, Finished, Market, PluginFailed, Quote, Refused
 from nicegold.host import Reply
-from nicegold_ops.app import App, feeds
+from nicegold_ops.app import App
 from nicegold_ops.errors import DataError, PluginError
 from nicegold_ops.journal import MarketRead, Received
 
@@ -254,9 +254,7 @@ def _paced(app: App, market: Iterator[Inbound], stop: threading.Event) -> Iterat
             return
 
 
-def _put_all(
-    plugin: str, work: Iterator[Inbound], inbox: queue.Queue[Any], stop: threading.Event
-) -> None:
+def _put_all(plugin: str, work: Iterator[Inbound], inbox: queue.Queue[Any], stop: threading.Event) -> None:
     last: _Failure | None = None
     try:
         for inbound in work:
@@ -308,7 +306,5 @@ def _consume(
 
 def _report(app: App, failure: _Failure) -> None:
     app.engine.handle(
-        PluginFailed(
-            plugin=failure.plugin, hook=failure.hook, error=failure.reason, time=app.portfolio.time
-        )
+        PluginFailed(plugin=failure.plugin, hook=failure.hook, error=failure.reason, time=app.portfolio.time)
     )

@@ -1,7 +1,8 @@
 """`make bench`: this engine watched and journaled, against itself unwatched and a bare loop.
 
 Rounds go round robin in one process and each figure is the median of the thread's own time, so that a
-machine whose speed drifts slows all of them, and other processes none. Ends with 1 when a watched call costs more than it may.
+machine whose speed drifts slows all of them, and other processes none. Ends with 1 when a watched call
+costs more than it may.
 """
 
 from __future__ import annotations
@@ -21,8 +22,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from nicegold import Event, Portfolio, Started
-from nicegold.engine import Engine
+from nicegold import Portfolio, Started
+from nicegold.engine import Engine, Record
 from nicegold.host import Host
 from nicegold.testing import unwatched
 from nicegold_ops.app import recorded
@@ -31,7 +32,7 @@ from nicegold_ops.telemetry import Telemetry
 from nicegold_plugins.brokers.paper import Paper
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
-from tests.bench.scenario import ACCOUNT, GOLD, Cross, Limit, bare_loop, bars, rows  # noqa: E402
+from tests.bench.scenario import ACCOUNT, GOLD, Cross, Limit, bare_loop, bars, rows
 
 #: What a watched call may cost more than an unwatched one, end to end.
 MOST_NANOSECONDS = 600.0
@@ -43,7 +44,9 @@ def plugins() -> dict[str, object]:
     return {"cross": Cross(name="cross"), "limit": Limit(), "venue": Paper(commission_rate=Decimal("0.0001"))}
 
 
-def run_engine(table: Rows, host: Host, record: Callable[[Event], None], cause: list[int]) -> tuple[int, float]:
+def run_engine(
+    table: Rows, host: Host, record: Callable[[Event], None], cause: list[int]
+) -> tuple[int, float]:
     portfolio = Portfolio(ACCOUNT, {"XAUUSD": GOLD})
     engine = Engine(host, record, portfolio, cause=cause)
     engine.start(

@@ -44,6 +44,7 @@ def test_a_missing_data_file_is_a_data_error_that_names_it(shell):
     assert DATA == answer.code
     assert is_one_clear_error(answer)
     assert "bars.csv" in answer.err
+    assert [] == list(shell.folder.glob("state/runs/*"))
 
 
 def test_a_wrong_column_is_a_data_error_that_names_the_file(shell):

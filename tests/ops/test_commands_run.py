@@ -103,6 +103,11 @@ def test_a_taken_port_is_one_clear_error(shell):
 
     assert 2 == answer.code
     assert re.fullmatch(rf"error: .*127\.0\.0\.1:{port}.*\n", answer.err)
+    # A run that never began is not what anybody wants to repeat.
+    assert 3 == shell("replay").code
+    ran = shell("backtest", "--json", "-").json["run"]
+    shell("run", *PAPER, "--set", "run.metrics_host=192.0.2.1")
+    assert ran == shell("replay", "--json", "-").json["run"]
 
 
 def test_paper_backtest_and_the_replay_of_either_are_the_same(shell):

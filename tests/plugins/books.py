@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from msgspec.structs import replace
+
 from nicegold import Fill, Order, OrderType, Portfolio, Side
 from nicegold.host import Host, Reply
 from nicegold.testing import ACCOUNT, GOLD, START, bar, market_order, unwatched

@@ -229,7 +229,7 @@ def test_it_reads_the_form_of(form, tmp_path):
 
 
 def test_a_packed_file_is_unpacked(tmp_path):
-    path = written(tmp_path, gzip.compress((HEADED + A_MINUTE).encode()), "bars.csv.gz")
+    path = written(tmp_path, gzip.compress((HEADED + A_MINUTE).encode(), mtime=0), "bars.csv.gz")
 
     bars, _ = read(feed(path))
 
@@ -469,7 +469,7 @@ def test_blank_lines_are_skipped_and_counted_as_lines(tmp_path):
         ),
         (HEADED + "2020-05-01,a,b,c,d\n", {}, 'nothing to read in its first lines; line 2: open is "a"'),
         ((HEADED + A_MINUTE).encode("utf-16"), {}, "bars.csv is UTF-16; convert it: iconv"),
-        (gzip.compress(HEADED.encode()), {}, "bars.csv is packed with gzip; let its name end in .gz"),
+        (gzip.compress(HEADED.encode(), mtime=0), {}, "bars.csv is packed with gzip; let its name end in .gz"),
         (b"PK\x03\x04\n", {}, "bars.csv is a zip archive; unpack it"),
         (b"PAR1\n", {}, 'bars.csv is Parquet; read it with use = "parquet"'),
     ],
@@ -497,7 +497,7 @@ def test_a_folder_is_not_a_file(tmp_path):
 
 @pytest.mark.parametrize("cut", [10, -4])
 def test_a_packed_file_that_breaks_off_is_refused_or_says_so_on_the_way(cut, tmp_path):
-    packed = gzip.compress((HEADED + A_MINUTE).encode())[:cut]
+    packed = gzip.compress((HEADED + A_MINUTE).encode(), mtime=0)[:cut]
     csv = feed(written(tmp_path, packed, "bars.csv.gz"))
 
     with pytest.raises(UnusableData, match=r"bars\.csv\.gz cannot be read"):

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+
 from nicegold import Alert
 from nicegold.testing import START, check_conformance
 from nicegold_plugins.notifiers.file import File

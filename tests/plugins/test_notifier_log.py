@@ -3,6 +3,7 @@ from __future__ import annotations
 import logging
 
 import pytest
+
 from nicegold import Alert
 from nicegold.testing import START, check_conformance
 from nicegold_plugins.notifiers.log import Log

@@ -884,7 +884,7 @@ def test_changes_are_made_in_the_order_in_which_they_arrive():
         def latency_of(self, request: Order | Cancel | Replace) -> int:
             return 30 * SECOND if isinstance(request, Replace) else 0
 
-    changes = [Replace(order_id="script-1", price=Decimal(1996)), Cancel(order_id="script-1")]
+    changes: list[Request] = [Replace(order_id="script-1", price=Decimal(1996)), Cancel(order_id="script-1")]
 
     seen = trade({0: [buy(price="1995")], 1: changes}, flat(0), flat(1), flat(5), paper=SlowToReplace())
 

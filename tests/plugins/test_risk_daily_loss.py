@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
+
 from nicegold import DAY, SECOND, Halted, Instrument, Portfolio, Sessions
 from nicegold.testing import ACCOUNT, GOLD, START, bar, engine_with
 from nicegold_plugins.risk.daily_loss import DailyLoss
-
 from tests.plugins.books import books, fill, replies_of_two
 
 HOUR = 3600 * SECOND

@@ -7,9 +7,9 @@ from math import nan
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from nicegold.testing import ACCOUNT, bar
 from nicegold_plugins.risk.max_drawdown import MaxDrawdown
-
 from tests.plugins.books import books, replies_of_two
 
 

@@ -4,11 +4,11 @@ from decimal import Decimal
 
 import msgspec
 import pytest
+
 from nicegold import Side
 from nicegold.host import Host
 from nicegold.testing import check_conformance, market_order, unwatched
 from nicegold_plugins.risk.max_order_quantity import MaxOrderQuantity
-
 from tests.plugins.books import books, reducing, replies_of_two
 
 

@@ -5,10 +5,10 @@ from math import inf, nan
 
 import pytest
 from msgspec.structs import replace
+
 from nicegold import Instrument, Order, Portfolio, Side
 from nicegold.testing import ACCOUNT, bar, check_conformance, market_order
 from nicegold_plugins.risk.max_order_value import MaxOrderValue
-
 from tests.plugins.books import books, limit_order, reducing, replies_of_two, stop_order
 
 

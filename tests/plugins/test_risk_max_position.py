@@ -5,11 +5,11 @@ from decimal import Decimal
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from nicegold import Canceled, Order, Portfolio, Side
 from nicegold.host import Host
 from nicegold.testing import ACCOUNT, GOLD, START, check_conformance, market_order, unwatched
 from nicegold_plugins.risk.max_position import MaxPosition
-
 from tests.plugins.books import books, fill, reducing, replies_of_two
 
 

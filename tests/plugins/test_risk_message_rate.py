@@ -5,10 +5,10 @@ from itertools import accumulate
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from nicegold import SECOND, Order, Side
 from nicegold.testing import check_conformance, market_order, quote
 from nicegold_plugins.risk.message_rate import MessageRate
-
 from tests.plugins.books import books, replies_of_two, stop_order
 
 

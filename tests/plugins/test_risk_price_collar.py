@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from nicegold import Order, OrderType, Side
 from nicegold.testing import check_conformance, market_order
 from nicegold_plugins.risk.price_collar import PriceCollar
-
 from tests.plugins.books import books, limit_order, reducing, replies_of_two, stop_order
 
 

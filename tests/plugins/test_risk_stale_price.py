@@ -3,10 +3,10 @@ from __future__ import annotations
 from math import nan
 
 import pytest
+
 from nicegold import SECOND, Side
 from nicegold.testing import check_conformance, market_order
 from nicegold_plugins.risk.stale_price import StalePrice
-
 from tests.plugins.books import books, reducing, replies_of_two
 
 

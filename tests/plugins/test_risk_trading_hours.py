@@ -4,10 +4,10 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
+
 from nicegold import SECOND, Instrument, Portfolio, Sessions, Side
 from nicegold.testing import ACCOUNT, check_conformance, market_order
 from nicegold_plugins.risk.trading_hours import TradingHours
-
 from tests.plugins.books import reducing, replies_of_two
 
 LONDON = "Mon 08:00 - Fri 16:00 Europe/London, break 12:00 - 13:00"

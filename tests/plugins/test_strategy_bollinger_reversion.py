@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from nicegold import Order, Side
 from nicegold.testing import bar, check_conformance
 from nicegold_plugins.strategies.bollinger_reversion import BollingerReversion
-
 from tests.plugins.decisions import closes, held_after_each, portfolio
 
 #: In cents: far apart, and so near that closes are often at the mean.
@@ -76,7 +76,7 @@ def test_an_exit_that_was_not_filled_is_asked_for_again_until_there_is_nothing_t
     after = strategy.on_bar(bar(2000.0), books)
 
     assert [0, 0, 0, Decimal("0.10")] == entered
-    assert [Order(symbol="XAUUSD", side=Side.SELL, quantity=Decimal("0.10"))] == vetoed == asked
+    assert [Order(symbol="XAUUSD", side=Side.SELL, quantity=Decimal("0.10"), reduce_only=True)] == vetoed == asked
     assert [0] == closed
     assert after is None
 

@@ -4,10 +4,10 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+
 from nicegold import SECOND, Fill, Order, Side
 from nicegold.testing import START, bar, check_conformance
 from nicegold_plugins.strategies.buy_and_hold import BuyAndHold
-
 from tests.plugins.decisions import closes, held_after_each, portfolio
 
 

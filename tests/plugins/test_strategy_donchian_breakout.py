@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from nicegold import Bar
 from nicegold.testing import bar, check_conformance
 from nicegold_plugins.strategies.donchian_breakout import DonchianBreakout
-
 from tests.plugins.decisions import closes, held_after_each, portfolio
 
 

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from nicegold.testing import check_conformance
 from nicegold_plugins.strategies.ema_cross import EmaCross
-
 from tests.plugins.decisions import closes, held_after_each
 
 #: In cents: far apart, and so near that the averages are often equal.

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+
 from nicegold import Order, Side
 from nicegold.testing import bar, check_conformance, engine_with
 from nicegold_plugins.brokers.paper import Paper
 from nicegold_plugins.strategies.ma_cross import MaCross
-
 from tests.plugins.decisions import closes, held_after_each, portfolio
 
 #: In cents: far apart, and so near that the means are often equal.

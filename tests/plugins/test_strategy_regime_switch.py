@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from statsmodels.tsa.regime_switching.markov_regression import MarkovRegression
+
 from nicegold import Bar
 from nicegold.testing import check_conformance
 from nicegold_plugins.strategies.regime_switch import Regimes, RegimeSwitch
-from statsmodels.tsa.regime_switching.markov_regression import MarkovRegression
-
 from tests.plugins.decisions import closes, held_after_each
 
 CALM, WILD = 0.0005, 0.004

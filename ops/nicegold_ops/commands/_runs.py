@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,8 +15,9 @@ from tempfile import TemporaryDirectory
 import sqlalchemy as sa
 from msgspec.structs import replace
 
+from nicegold_ops.app import App, bootstrap
 from nicegold_ops.config import Settings, load
-from nicegold_ops.errors import ConfigurationError, DataError
+from nicegold_ops.errors import ConfigurationError, DataError, NicegoldError
 from nicegold_ops.journal import Run, open_journal
 
 JOURNAL = "journal.sqlite"
@@ -53,6 +55,15 @@ def claim(settings: Settings, mode: str, time: int) -> Run:
     names = chain([began], (f"{began}-{number}" for number in count(2)))
     state = settings.run.state
     return next(Run(name, mode, time) for name in names if _makes(folder_of(state, name)))
+
+
+def begin(settings: Settings, run: Run) -> App:
+    """What *run* is made of. Raises what `bootstrap` raises, and then no folder of it stays."""
+    try:
+        return bootstrap(settings, run)
+    except NicegoldError:
+        shutil.rmtree(folder_of(settings.run.state, run.run), ignore_errors=True)
+        raise
 
 
 def _makes(folder: Path) -> bool:

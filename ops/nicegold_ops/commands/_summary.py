@@ -23,7 +23,7 @@ def _figures(result: Result) -> Table:
         ("run", f"{result.run}: {result.ended}"),
         ("market", _market(result)),
         ("left out", ", ".join(f"{count} {kind}" for kind, count in result.quality.items()) or "nothing"),
-        ("orders", f"{result.orders:,} orders, {result.fills:,} fills, {_vetoed(result):,} vetoes"),
+        ("orders", f"{result.orders:,}, fills {result.fills:,}, vetoes {_vetoed(result):,}"),
         ("trades", f"{len(profits):,}, {won:,} of them won"),
         ("equity", f"{money(result.final_equity, result.currency)}, {share(result.total_return)}"),
         ("costs", f"{money(result.commission, result.currency)} commission, {result.swap:,.2f} swap"),

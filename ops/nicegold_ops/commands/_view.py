@@ -21,7 +21,7 @@ from rich.live import Live
 from rich.panel import Panel
 from rich.text import Text
 
-from nicegold import Bar, Event, Fill, Order, Position, Quote, Vetoed, hookimpl, plugin
+from nicegold import Bar, Event, Fill, NoRate, Order, Position, Quote, Vetoed, hookimpl, plugin
 from nicegold_ops.app import App
 from nicegold_ops.commands._output import facts, micros, moment, money, table
 from nicegold_ops.config import PluginSettings, Settings
@@ -31,8 +31,9 @@ from nicegold_ops.errors import ConfigurationError
 VIEW = "view"
 _REFRESHES_A_SECOND = 4
 _SECONDS_BETWEEN_LINES = 5.0
-_SHOWN = 5
-_CHANGING = (RuntimeError, KeyError)
+_SHOWN, _VETOES_SHOWN = 6, 3
+#: What a collection that changes says, and what equity says before a currency has a rate.
+_CHANGING = (RuntimeError, KeyError, NoRate)
 
 
 @plugin
@@ -40,7 +41,8 @@ class Watcher:
     """Remember the last orders, fills and vetoes, and how many there were."""
 
     seen: Counter[type[Event]] = field(init=False, default_factory=Counter)
-    last: deque[Order | Fill | Vetoed] = field(init=False, default_factory=lambda: deque(maxlen=_SHOWN))
+    trading: deque[Order | Fill] = field(init=False, default_factory=lambda: deque(maxlen=_SHOWN))
+    vetoes: deque[Vetoed] = field(init=False, default_factory=lambda: deque(maxlen=_VETOES_SHOWN))
     heard: float | None = field(init=False, default=None)
 
     @hookimpl
@@ -48,9 +50,12 @@ class Watcher:
         match event:
             case Bar() | Quote():
                 self.heard = time.monotonic()
-            case Order() | Fill() | Vetoed():
+            case Order() | Fill():
                 self.seen[type(event)] += 1
-                self.last.append(event)
+                self.trading.append(event)
+            case Vetoed():
+                self.seen[Vetoed] += 1
+                self.vetoes.append(event)
 
 
 def watched(settings: Settings) -> Settings:
@@ -91,7 +96,7 @@ class View:
                 *self._prices(),
                 f"holds {', '.join(held) or 'nothing'}",
                 f"equity {money(portfolio.equity, portfolio.currency)}",
-                f"{seen[Order]:,} orders, {seen[Fill]:,} fills, {seen[Vetoed]:,} vetoes",
+                _counts(seen),
                 *([f"halted: {portfolio.halted}"] if portfolio.halted else []),
             ]
         )
@@ -111,7 +116,7 @@ class View:
             ("feed", self._age()),
             ("holds", ", ".join(self._positions()) or "nothing"),
             ("equity", self._worth()),
-            ("so far", f"{seen[Order]:,} orders, {seen[Fill]:,} fills, {seen[Vetoed]:,} vetoes"),
+            ("so far", _counts(seen)),
             ("metrics", self._url),
         )
 
@@ -143,7 +148,8 @@ class View:
         return [Text(), *lines] if lines else []
 
     def _happened(self) -> list[RenderableType]:
-        lines = [_happening(event) for event in list(self._watcher.last)]
+        events = [*list(self._watcher.trading), *list(self._watcher.vetoes)]
+        lines = [_happening(event) for event in events]
         return [Text(), *lines] if lines else []
 
     def _calls(self) -> RenderableType:
@@ -164,6 +170,10 @@ class View:
     @property
     def _watcher(self) -> Watcher:
         return cast(Watcher, self._app.host.plugins[VIEW].plugin)
+
+
+def _counts(seen: Counter[type[Event]]) -> str:
+    return f"orders {seen[Order]:,}, fills {seen[Fill]:,}, vetoes {seen[Vetoed]:,}"
 
 
 def _order(order: Order) -> str:

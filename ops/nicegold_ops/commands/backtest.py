@@ -9,12 +9,12 @@ from pathlib import Path
 import click
 
 from nicegold_ops import session
-from nicegold_ops.app import App, bootstrap
+from nicegold_ops.app import App
 from nicegold_ops.commands._finish import finish
 from nicegold_ops.commands._logs import logged
 from nicegold_ops.commands._options import config_option, json_option, report_option, set_option
 from nicegold_ops.commands._output import progress
-from nicegold_ops.commands._runs import claim, folder_of
+from nicegold_ops.commands._runs import begin, claim, folder_of
 from nicegold_ops.commands._signals import stop_on_signals
 from nicegold_ops.config import load
 from nicegold_ops.errors import NicegoldError
@@ -35,7 +35,7 @@ def command(config: Path, overrides: tuple[str, ...], json_to: Path | None, repo
     begun = claim(settings, "backtest", time.time_ns())
     folder = folder_of(settings.run.state, begun.run)
     with logged(folder, None), stop_on_signals() as stop:
-        result = _tested(bootstrap(settings, begun), stop)
+        result = _tested(begin(settings, begun), stop)
     finish(result, folder, json_to=json_to, report_to=report_to)
     if stop.is_set():
         raise NicegoldError("interrupted: this is the result of a part of the data")

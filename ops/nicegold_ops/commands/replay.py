@@ -21,7 +21,7 @@ from nicegold_ops.commands._output import answer, facts, money, progress
 from nicegold_ops.commands._runs import aside, base_of, journal_in, state_of
 from nicegold_ops.config import parse
 from nicegold_ops.errors import DataError
-from nicegold_ops.journal import MarketRead, Received, Run, find_run, open_journal, read
+from nicegold_ops.journal import MarketRead, Received, Run, all_runs, find_run, open_journal, read
 from nicegold_ops.report.result import OpenPosition, result_of
 
 
@@ -67,12 +67,18 @@ def command(run: str | None, config: Path, state: Path | None, json_to: Path | N
     folder = state_of(config, state)
     store = journal_in(folder)
     try:
-        found = find_run(store, run)
+        found = find_run(store, run or _last_recorded(store))
         repetition = _repeat(store, found, folder)
     finally:
         store.dispose()
     answer(repetition, json_to, *_shown(repetition))
     return 0 if repetition.identical else 1
+
+
+def _last_recorded(store: sa.Engine) -> str | None:
+    """The last run that got as far as to record something."""
+    names = [each.run for each in reversed(all_runs(store))]
+    return next((name for name in names if next(read(store, name), None) is not None), None)
 
 
 def _repeat(store: sa.Engine, run: Run, state: Path) -> Repetition:

@@ -14,12 +14,12 @@ import click
 from rich.console import Console
 
 from nicegold_ops import session
-from nicegold_ops.app import App, bootstrap
+from nicegold_ops.app import App
 from nicegold_ops.commands._finish import finish
 from nicegold_ops.commands._logs import logged
 from nicegold_ops.commands._options import STDOUT, config_option, json_option, report_option, set_option
 from nicegold_ops.commands._output import console
-from nicegold_ops.commands._runs import REPORT, claim, folder_of
+from nicegold_ops.commands._runs import REPORT, begin, claim, folder_of
 from nicegold_ops.commands._signals import stop_on_signals
 from nicegold_ops.commands._view import View, shown, watched
 from nicegold_ops.config import Settings, load
@@ -58,7 +58,7 @@ def command(
     folder = folder_of(settings.run.state, begun.run)
     out = console(quiet=json_to == STDOUT)
     with logged(folder, None if out.is_terminal else sys.stderr), stop_on_signals() as stop:
-        result = _traded(bootstrap(watched(settings), begun), seconds, stop, out)
+        result = _traded(begin(watched(settings), begun), seconds, stop, out)
     finish(result, folder, json_to=json_to, report_to=report_to or _page_in(folder))
 
 

@@ -40,8 +40,9 @@ class Csv:
     """Read bars of *instrument* from the text file *path* (unpacked if it ends in .gz).
 
     *timezone* is the clock that its times show, as `Clock.parse` reads it; a time is that of the
-    bar's open. Prices in the file are *scale* times the price. Its spread is in points of the
-    instrument's tick, or in price. What else the file is like is recognised, or declared:
+    bar's open, and *timeframe* later (M15, H1) the bar closes. Prices in the file are *scale* times
+    the price. *spread_in* says whether its spread is in points of the instrument's tick or in
+    price. What else the file is like is recognised, or declared:
     *separator*, *decimal* point, *header* for a file without, *time_format* in strptime's notation,
     and *columns*, the file's names by ours.
     """

@@ -57,8 +57,9 @@ class Parquet:
     """Read bars of *instrument* from the Parquet file *path*, a batch at a time.
 
     *timezone* is the clock that its times show, as `Clock.parse` reads it; a time is that of the
-    bar's open. Prices in the file are *scale* times the price, or times the power of ten that a
-    name ends in, as `open_e3` does. Its spread is in points of the instrument's tick, or in price.
+    bar's open, and *timeframe* later (M15, H1) the bar closes. Prices in the file are *scale* times
+    the price, or times the power of ten that a name ends in, as `open_e3` does. *spread_in* says
+    whether its spread is in points of the instrument's tick or in price.
     *columns* are the file's names by ours, where these are not recognised.
     """
 

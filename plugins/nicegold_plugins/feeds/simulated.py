@@ -66,7 +66,7 @@ Stretch: TypeAlias = tuple[int, float, float, float, float]
 
 @plugin
 class Simulated:
-    """Bars of *instrument* that look like gold's, from *start* on, for ever or as many as *bars*.
+    """*timeframe* bars of *instrument* like gold's, from *start* on, for ever or as many as *bars*.
 
     Its sessions are respected: London and New York are lively with a tight spread, the hours around
     the daily break quiet with a wide one; the price jumps now and then, and over the weekend.
