@@ -16,7 +16,7 @@ from nicegold.host import Enabled, Host, PluginRefused
 from nicegold_ops.config import Settings, build
 from nicegold_ops.curve import Curve
 from nicegold_ops.errors import ConfigurationError, DataError, NicegoldError, PluginError
-from nicegold_ops.journal import Journal, Run, open_journal
+from nicegold_ops.journal import Journal, Run, journal_path, open_journal
 from nicegold_ops.liveness import Liveness
 from nicegold_ops.pager import Pager
 from nicegold_ops.quarantine import Quarantine
@@ -95,7 +95,7 @@ def bootstrap(
         _refuse_unsafe(host, run)
         telemetry.describe(host.plugins)
         sources = _sources(host)
-        store = store or open_journal(journal_path(settings), durable=leaves)
+        store = store or open_journal(journal_path(settings.run.state), durable=leaves)
         journal = Journal(
             store, run, cause=telemetry.cause, durable=leaves, by_reference=_is_readable_again(host, sources)
         )
@@ -130,11 +130,6 @@ def bootstrap(
         liveness=Liveness(_patience(settings), monotonic, host.call("health")),
         sources=sources,
     )
-
-
-def journal_path(settings: Settings) -> Path:
-    """Where the journal of these settings is."""
-    return settings.run.state / "journal.sqlite"
 
 
 def _plugins(settings: Settings, pager: Pager | None) -> dict[str, object]:

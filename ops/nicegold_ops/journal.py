@@ -79,6 +79,11 @@ _encoder = msgspec.json.Encoder()
 _decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(reduce(or_, _kinds(Event)))
 
 
+def journal_path(state: Path) -> Path:
+    """Where the journal is in a *state* folder."""
+    return state / "journal.sqlite"
+
+
 def open_journal(path: Path | None, *, durable: bool = True) -> sa.Engine:
     """The journal in the SQLite file *path*, made when missing; in memory for None.
 

@@ -42,8 +42,8 @@ class Outcome(msgspec.Struct, frozen=True):
     ended: str
 
 
-class _Failure(Exception):
-    """A feed's thread or iterator has failed; says which and how."""
+class StreamFailed(DataError):
+    """What a plugin streams has ended in an error; says whose and which."""
 
     def __init__(self, plugin: str, reason: str, hook: str = "stream_market") -> None:
         super().__init__(f"{plugin} failed while reading: {reason}")
@@ -80,9 +80,9 @@ def backtest(
                 if stop is not None and stop.is_set():
                     ended = "stopped"
                     break
-    except _Failure as failure:
+    except StreamFailed as failure:
         _end(app, str(failure))
-        raise DataError(str(failure)) from None
+        raise
     _end(app, ended)
     return Outcome(events, timer() - began, ended)
 
@@ -99,7 +99,7 @@ def paper(
     _start(app)
     if app.pager is not None:
         app.pager.start(app.host.call("notify"), app.telemetry.notifier_failed)
-    inbox: queue.Queue[Inbound | _Failure | None] = queue.Queue(_INBOX)
+    inbox: queue.Queue[Inbound | StreamFailed | None] = queue.Queue(_INBOX)
     app.telemetry.watch_queue("inbox", inbox.qsize)
     producers = _produce(app, inbox, stop)
     events, ended = _consume(app, inbox, producers, stop, progress)
@@ -146,7 +146,7 @@ def _handle_next(app: App, market: Iterator[tuple[Market, str]]) -> None:
 
 
 def market_of(app: App) -> Iterator[tuple[Market, str]]:
-    """What the feeds yield, merged by time, with the feed's name. Raises _Failure."""
+    """What the feeds yield, merged by time, with the feed's name. Raises StreamFailed."""
     streams = [_named(app, name, stream) for name, stream in _streams(app)]
     if len(streams) == 1:
         return streams[0]
@@ -196,12 +196,12 @@ def _streams(app: App) -> Iterator[tuple[str, Iterator[Market]]]:
     for feed, call in app.host.each("stream_market").items():
         for reply in call(app.settings.instruments, app.quarantine.of(feed)):
             if reply.error is not None:
-                raise _Failure(feed, reply.reason)
+                raise StreamFailed(feed, reply.reason)
             yield feed, reply.value
 
 
 def _named(app: App, feed: str, stream: Iterator[Market]) -> Iterator[tuple[Market, str]]:
-    """Each event of *stream* with the name of its feed, counted; a failure becomes a _Failure."""
+    """Each event of *stream* with the name of its feed, counted; a failure becomes a StreamFailed."""
     count = app.telemetry.feed_counter(feed)
     try:
         for market in stream:
@@ -210,7 +210,7 @@ def _named(app: App, feed: str, stream: Iterator[Market]) -> Iterator[tuple[Mark
     except GeneratorExit:
         raise
     except BaseException as error:  # a feed that exits has failed too
-        raise _Failure(feed, f"{type(error).__name__}: {error}") from error
+        raise StreamFailed(feed, f"{type(error).__name__}: {error}") from error
 
 
 def _time_of(inbound: tuple[Any, str]) -> int:
@@ -255,19 +255,19 @@ def _paced(app: App, market: Iterator[Inbound], stop: threading.Event) -> Iterat
 
 
 def _put_all(plugin: str, work: Iterator[Inbound], inbox: queue.Queue[Any], stop: threading.Event) -> None:
-    last: _Failure | None = None
+    last: StreamFailed | None = None
     try:
         for inbound in work:
             if not _put(inbox, inbound, stop):
                 return
-    except _Failure as failure:
+    except StreamFailed as failure:
         last = failure
     except BaseException as error:  # a broker's stream that raises or exits
-        last = _Failure(plugin, f"{type(error).__name__}: {error}", "stream_executions")
+        last = StreamFailed(plugin, f"{type(error).__name__}: {error}", "stream_executions")
     _put(inbox, last, stop)
 
 
-def _put(inbox: queue.Queue[Any], item: Inbound | _Failure | None, stop: threading.Event) -> bool:
+def _put(inbox: queue.Queue[Any], item: Inbound | StreamFailed | None, stop: threading.Event) -> bool:
     """Wait for room, unless the session stops."""
     while not stop.is_set():
         try:
@@ -291,7 +291,7 @@ def _consume(
         match item:
             case None:
                 producers -= 1
-            case _Failure():
+            case StreamFailed():
                 producers -= 1
                 _report(app, item)
             case (Bar() | Quote()) as market, feed:
@@ -304,7 +304,7 @@ def _consume(
     return events, "stopped" if stop.is_set() else "the feeds ended"
 
 
-def _report(app: App, failure: _Failure) -> None:
+def _report(app: App, failure: StreamFailed) -> None:
     app.engine.handle(
         PluginFailed(plugin=failure.plugin, hook=failure.hook, error=failure.reason, time=app.portfolio.time)
     )

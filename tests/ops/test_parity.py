@@ -12,9 +12,9 @@ import msgspec
 import pytest
 
 from nicegold import Event
-from nicegold_ops.app import App, bootstrap, journal_path
+from nicegold_ops.app import App, bootstrap
 from nicegold_ops.config import load
-from nicegold_ops.journal import Run, find_run, open_journal, payloads, read
+from nicegold_ops.journal import Run, find_run, journal_path, open_journal, payloads, read
 from nicegold_ops.report.result import Result, result_of
 from nicegold_ops.session import backtest, paper, replay
 
@@ -159,7 +159,7 @@ def test_hash_seeds_change_nothing(configured):
             env={**os.environ, "PYTHONHASHSEED": hash_seed},
             cwd=Path(__file__).parents[2],
         )
-        store = open_journal(journal_path(load(configured)))
+        store = open_journal(journal_path(load(configured).run.state))
         try:
             return payloads(store, find_run(store, name).run)
         finally:

@@ -469,7 +469,11 @@ def test_blank_lines_are_skipped_and_counted_as_lines(tmp_path):
         ),
         (HEADED + "2020-05-01,a,b,c,d\n", {}, 'nothing to read in its first lines; line 2: open is "a"'),
         ((HEADED + A_MINUTE).encode("utf-16"), {}, "bars.csv is UTF-16; convert it: iconv"),
-        (gzip.compress(HEADED.encode(), mtime=0), {}, "bars.csv is packed with gzip; let its name end in .gz"),
+        (
+            gzip.compress(HEADED.encode(), mtime=0),
+            {},
+            "bars.csv is packed with gzip; let its name end in .gz",
+        ),
         (b"PK\x03\x04\n", {}, "bars.csv is a zip archive; unpack it"),
         (b"PAR1\n", {}, 'bars.csv is Parquet; read it with use = "parquet"'),
     ],

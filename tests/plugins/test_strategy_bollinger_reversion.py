@@ -76,7 +76,8 @@ def test_an_exit_that_was_not_filled_is_asked_for_again_until_there_is_nothing_t
     after = strategy.on_bar(bar(2000.0), books)
 
     assert [0, 0, 0, Decimal("0.10")] == entered
-    assert [Order(symbol="XAUUSD", side=Side.SELL, quantity=Decimal("0.10"), reduce_only=True)] == vetoed == asked
+    out = Order(symbol="XAUUSD", side=Side.SELL, quantity=Decimal("0.10"), reduce_only=True)
+    assert [out] == vetoed == asked
     assert [0] == closed
     assert after is None
 

@@ -18,9 +18,8 @@ from msgspec.structs import replace
 from nicegold_ops.app import App, bootstrap
 from nicegold_ops.config import Settings, load
 from nicegold_ops.errors import ConfigurationError, DataError, NicegoldError
-from nicegold_ops.journal import Run, open_journal
+from nicegold_ops.journal import Run, journal_path, open_journal
 
-JOURNAL = "journal.sqlite"
 RESULT = "result.json"
 REPORT = "report.html"
 _SECOND = 1_000_000_000
@@ -84,7 +83,7 @@ def aside(settings: Settings) -> Iterator[Settings]:
 
 def journal_in(state: Path) -> sa.Engine:
     """The journal that is in *state* already. Raises DataError when there is none."""
-    path = state / JOURNAL
+    path = journal_path(state)
     if not path.is_file():
         raise DataError(f"{path}: there is no journal; name its folder with --state")
     return open_journal(path)

@@ -21,10 +21,10 @@ from rich.text import Text
 
 from nicegold_ops.commands._options import CONFIGURATION, config_option, json_option, state_option
 from nicegold_ops.commands._output import answer, console, moment, table
-from nicegold_ops.commands._runs import JOURNAL, journal_in
+from nicegold_ops.commands._runs import journal_in
 from nicegold_ops.config import installed, load
 from nicegold_ops.errors import DataError, NicegoldError, in_one_line
-from nicegold_ops.journal import Run, all_runs, read
+from nicegold_ops.journal import Run, all_runs, journal_path, read
 
 Status = Literal["ok", "warn", "fail"]
 
@@ -180,7 +180,7 @@ def _room(free: int) -> Finding:
 
 
 def _journal(state: Path) -> Iterator[Finding]:
-    if not (state / JOURNAL).exists():
+    if not journal_path(state).exists():
         yield Finding("journal", "ok", "there is none yet")
         return
     try:

@@ -185,8 +185,9 @@ class Paper:
                 yield from self._trigger(resting, hit, meeting)
             else:
                 yield from self._fill(resting, hit, meeting)
-        yield from self._end_of(meeting)
-        yield from self._expire(symbol, meeting.market.time)
+        if self._book:
+            yield from self._end_of(meeting)
+            yield from self._expire(symbol, meeting.market.time)
 
     def _trigger(self, resting: Resting, hit: Match, meeting: Meeting) -> Iterable[Execution]:
         time = meeting.time_of(resting, hit)
