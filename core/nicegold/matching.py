@@ -153,7 +153,7 @@ class Resting:
     @property
     def awaits_trigger(self) -> bool:
         """Whether it is a stop that has not been hit."""
-        return not self.triggered and self.order.order_type in _STOPS
+        return self.order.order_type in _STOPS and not self.triggered
 
     @property
     def is_immediate(self) -> bool:
@@ -297,7 +297,8 @@ class Book(dict[str, Resting]):
         """The orders that meet this market, in the order in which they reached the venue."""
         symbol, start = meeting.market.symbol, meeting.start
         working = [each for each in self.values() if each.order.symbol == symbol and each.works(start)]
-        return sorted(working, key=attrgetter("works_from"))
+        working.sort(key=attrgetter("works_from"))
+        return working
 
     def fill(self, resting: Resting, quantity: Decimal, hit: Match, meeting: Meeting) -> None:
         """Count *quantity* lots as filled: children may close them, siblings may not fill them again."""
@@ -317,12 +318,11 @@ class Book(dict[str, Resting]):
 
     def spent(self) -> Resting | None:
         """An order that is filled, or else one that has nothing to fill and waits for nobody."""
-        spent = [
-            each
-            for each in self.values()
-            if not each.remaining and (each.is_complete or each.order.parent not in self)
-        ]
-        return max(spent, key=attrgetter("is_complete"), default=None)
+        spent = [each for each in self.values() if not each.remaining and self._is_over(each)]
+        return max(spent, key=attrgetter("is_complete")) if spent else None
+
+    def _is_over(self, resting: Resting) -> bool:
+        return resting.is_complete or resting.order.parent not in self
 
 
 def _at_open(resting: Resting, hit: Match) -> bool:

@@ -354,7 +354,7 @@ def _seen_from(folder: Path, value: Any) -> Any:
     """*value* with its paths made absolute; ``~`` is the home directory."""
     match value:
         case Path():
-            return folder / os.path.expanduser(value)
+            return Path(os.path.normpath(folder / os.path.expanduser(value)))
         case list() | tuple():
             return type(value)(_seen_from(folder, item) for item in value)
         case dict():

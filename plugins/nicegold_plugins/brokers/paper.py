@@ -179,7 +179,7 @@ class Paper:
         """One step after another, since each fill may wake, reduce or end other orders."""
         symbol = meeting.market.symbol
         yield from self._expire(symbol, meeting.start)
-        while (found := self._book.first(meeting)) is not None:
+        while found := self._book.first(meeting):
             resting, hit = found
             if resting.awaits_trigger:
                 yield from self._trigger(resting, hit, meeting)
@@ -250,7 +250,7 @@ class Paper:
 
     def _sweep(self, time: int) -> Iterable[Execution]:
         """Take out what is filled, with the orders that it excludes, and what will never fill."""
-        while (resting := self._book.spent()) is not None:
+        while resting := self._book.spent():
             if not resting.is_complete:
                 yield self._cancel(resting, time, "there is nothing left for it to fill")
                 continue
