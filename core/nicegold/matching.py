@@ -297,8 +297,7 @@ class Book(dict[str, Resting]):
         """The orders that meet this market, in the order in which they reached the venue."""
         symbol, start = meeting.market.symbol, meeting.start
         working = [each for each in self.values() if each.order.symbol == symbol and each.works(start)]
-        working.sort(key=attrgetter("works_from"))
-        return working
+        return sorted(working, key=attrgetter("works_from"))
 
     def fill(self, resting: Resting, quantity: Decimal, hit: Match, meeting: Meeting) -> None:
         """Count *quantity* lots as filled: children may close them, siblings may not fill them again."""

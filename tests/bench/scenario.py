@@ -88,6 +88,15 @@ class Limit:
         return None if abs(after) <= self.limit else f"would hold {after}"
 
 
+@plugin
+class Looker:
+    """Look at each bar and want nothing."""
+
+    @hookimpl
+    def on_bar(self, bar: Bar, portfolio: Portfolio) -> list[Order] | None:
+        return None
+
+
 def bare_loop(table: list[tuple[int, float, float, float, float, float]]) -> tuple[int, float]:
     """The same work with nothing around it: fills and final equity."""
     closes: list[float] = []
