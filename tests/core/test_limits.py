@@ -317,4 +317,4 @@ class Trading(RuleBasedStateMachine):
 
 
 TestTrading = Trading.TestCase
-TestTrading.settings = settings(max_examples=300, stateful_step_count=50)
+TestTrading.settings = settings(max_examples=120, stateful_step_count=40)

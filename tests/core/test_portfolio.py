@@ -634,6 +634,12 @@ def test_exposure_takes_the_new_terms_of_an_order_that_is_replaced(held, orders,
     assert after >= most if amended.side is Side.BUY else after <= least
 
 
+def test_of_an_order_that_is_replaced_only_what_has_not_filled_is_counted():
+    portfolio = fold([market_order(quantity="5", id="s-1"), fill("2", "2000", order="s-1")])
+
+    assert Decimal(7) == portfolio.exposure_after(market_order(quantity="7", id="s-1"))
+
+
 def test_exposure_counts_the_side_of_the_order_and_leaves_out_the_other():
     portfolio = booked(2, [Working(Side.BUY, 3, 0, False, 0), Working(Side.SELL, 4, 0, False, 0)])
 
