@@ -15,7 +15,6 @@ from msgspec.structs import replace
 
 from nicegold.host import ENGINE, Host, Replies, Reply, shown
 from nicegold.model import (
-    ZERO,
     Account,
     Bar,
     Cancel,
@@ -38,9 +37,9 @@ from nicegold.model import (
     Started,
     Unknown,
     Vetoed,
-    misfit,
 )
 from nicegold.portfolio import NoRate, Portfolio, opposite_of
+from nicegold.values import ZERO, misfit
 
 #: Writes an event where it cannot be lost. If it raises, we stop: an order that is not on record
 #: must not be sent.

@@ -18,8 +18,8 @@ import msgspec
 import pluggy
 
 from nicegold import hookspecs
-from nicegold.model import misfit
 from nicegold.plugin import PROJECT
+from nicegold.values import misfit
 
 Call: TypeAlias = Callable[..., Any]
 

@@ -15,7 +15,8 @@ from operator import attrgetter
 
 import msgspec
 
-from nicegold.model import ZERO, Bar, Instrument, Market, Order, OrderType, Side, TimeInForce
+from nicegold.model import Bar, Instrument, Market, Order, OrderType, Side, TimeInForce
+from nicegold.values import ZERO
 
 #: When in a bar a price is met; orders are matched in this order.
 AT_OPEN, ON_STOP, ON_LIMIT = range(3)

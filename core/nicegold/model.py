@@ -9,16 +9,14 @@ from __future__ import annotations
 
 from decimal import ROUND_DOWN, ROUND_HALF_EVEN, Decimal
 from enum import StrEnum
-from functools import cache
-from typing import Any, TypeAlias, get_args, get_origin, get_type_hints
+from typing import Any, TypeAlias
 
 import msgspec
 
 from nicegold.sessions import Sessions
+from nicegold.values import TOO_LATE, ZERO, finite, not_negative, one_of, positive
 
-ZERO = Decimal(0)
 _ONE = Decimal(1)
-_MOST_DIGITS = 12
 
 
 class Side(StrEnum):
@@ -93,11 +91,11 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         for name in ("tick_size", "lot_size", "quantity_step"):
-            _positive(f"instrument {self.symbol}", name, getattr(self, name))
+            positive(f"instrument {self.symbol}", name, getattr(self, name))
         for name in ("margin_rate", "spread"):
-            _not_negative(f"instrument {self.symbol}", name, getattr(self, name))
+            not_negative(f"instrument {self.symbol}", name, getattr(self, name))
         for name in ("swap_long", "swap_short"):
-            _finite(f"instrument {self.symbol}", name, getattr(self, name))
+            finite(f"instrument {self.symbol}", name, getattr(self, name))
 
     def to_price(self, value: float | Decimal) -> Decimal:
         """*value* at the nearest tick."""
@@ -142,7 +140,7 @@ class Bar(Event, frozen=True, gc=False):
             and self.low <= self.close <= self.high
             and self.volume >= 0.0 <= self.spread
             and total < _TOO_MUCH
-            and 0 <= self.start <= self.time < _TOO_LATE
+            and 0 <= self.start <= self.time < TOO_LATE
             and type(total) is float
             and type(self.start + self.time) is int
         )
@@ -166,7 +164,7 @@ class Quote(Event, frozen=True, gc=False):
             0.0 < self.bid <= self.ask
             and self.bid_size >= 0.0 <= self.ask_size
             and total < _TOO_MUCH
-            and 0 <= self.time < _TOO_LATE
+            and 0 <= self.time < TOO_LATE
             and type(total) is float
             and type(self.time) is int
         )
@@ -174,8 +172,6 @@ class Quote(Event, frozen=True, gc=False):
 
 #: No price or volume is this large, and Decimals of smaller ones still have room for the tick.
 _TOO_MUCH = 1e15
-#: Nanoseconds since 1970 that 64 bits hold.
-_TOO_LATE = 1 << 63
 Market: TypeAlias = Bar | Quote
 
 
@@ -209,10 +205,10 @@ class Order(Event, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         what = f"order for {self.symbol}"
-        _one_of(what, "side", self.side, Side)
-        _one_of(what, "order_type", self.order_type, OrderType)
-        _one_of(what, "time_in_force", self.time_in_force, TimeInForce)
-        _positive(what, "quantity", self.quantity)
+        one_of(what, "side", self.side, Side)
+        one_of(what, "order_type", self.order_type, OrderType)
+        one_of(what, "time_in_force", self.time_in_force, TimeInForce)
+        positive(what, "quantity", self.quantity)
         wanted = _PRICES_OF[self.order_type]
         for name in ("price", "stop_price", "trail"):
             value = getattr(self, name)
@@ -220,7 +216,7 @@ class Order(Event, frozen=True, kw_only=True):
                 need = "needs" if name in wanted else "takes no"
                 raise ValueError(f"{what}: a {self.order_type.value} order {need} {name}")
             if value is not None:
-                _positive(what, name, value)
+                positive(what, name, value)
         if (self.expires > 0) != (self.time_in_force is TimeInForce.GTD):
             raise ValueError(f"{what}: expires and time_in_force GTD go together")
 
@@ -262,7 +258,7 @@ class Replace(Event, frozen=True, kw_only=True):
         for name in ("quantity", "price", "stop_price"):
             value = getattr(self, name)
             if value is not None:
-                _positive(what, name, value)
+                positive(what, name, value)
 
     def of(self, order: Order) -> Order:
         """*order* as it would be with the new terms."""
@@ -354,11 +350,11 @@ class Fill(Event, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         what = f"fill {self.trade_id} of {self.order_id}"
-        _one_of(what, "side", self.side, Side)
-        _positive(what, "quantity", self.quantity)
-        _positive(what, "price", self.price)
-        _finite(what, "commission", self.commission)
-        _positive(what, "rate", self.rate)
+        one_of(what, "side", self.side, Side)
+        positive(what, "quantity", self.quantity)
+        positive(what, "price", self.price)
+        finite(what, "commission", self.commission)
+        positive(what, "rate", self.rate)
 
     @property
     def signed_quantity(self) -> Decimal:
@@ -397,11 +393,11 @@ class Replaced(Event, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         what = f"replaced terms of {self.order_id}"
-        _positive(what, "quantity", self.quantity)
+        positive(what, "quantity", self.quantity)
         for name in ("price", "stop_price"):
             value = getattr(self, name)
             if value is not None:
-                _positive(what, name, value)
+                positive(what, name, value)
 
 
 class Expired(Event, frozen=True, kw_only=True):
@@ -419,7 +415,7 @@ class Swap(Event, frozen=True, kw_only=True):
     amount: Decimal
 
     def __post_init__(self) -> None:
-        _finite(f"swap of {self.symbol}", "amount", self.amount)
+        finite(f"swap of {self.symbol}", "amount", self.amount)
 
 
 Execution: TypeAlias = (
@@ -499,71 +495,3 @@ class Alert(msgspec.Struct, frozen=True):
     title: str
     text: str
     time: int
-
-
-def misfit(value: msgspec.Struct) -> str:
-    """Which field of *value* the journal could not take as what it should be; empty when all fit.
-
-    Structs do not look at types when they are built, and anybody may build one.
-    """
-    for name, kinds in _kinds(type(value)):
-        found = getattr(value, name)
-        if type(found) not in kinds:
-            return f"{name} is a {type(found).__name__}"
-        if type(found) is int and not -_TOO_LATE <= found < _TOO_LATE:
-            return f"{name} does not fit 64 bits"
-        if type(found) is str and not _is_text(found):
-            return f"{name} is not text: {found!a}"
-    return ""
-
-
-@cache
-def _kinds(struct: type[msgspec.Struct]) -> tuple[tuple[str, frozenset[type]], ...]:
-    hints = get_type_hints(struct)
-    return tuple((name, frozenset(_allowed(hints[name]))) for name in struct.__struct_fields__)
-
-
-def _allowed(hint: Any) -> set[type]:
-    origin = get_origin(hint)
-    if origin in (list, dict):
-        return {origin}
-    if origin is not None:
-        return {kind for each in get_args(hint) for kind in _allowed(each)}
-    return {float, int} if hint is float else {hint}
-
-
-def _is_text(value: str) -> bool:
-    """Whether it is Unicode: a lone surrogate, from a file's name, is not."""
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def _one_of(what: str, name: str, value: object, kind: type[StrEnum]) -> None:
-    if type(value) is not kind:
-        uses = " or ".join(f"{kind.__name__}.{each.name}" for each in kind)
-        raise TypeError(f"{what}: {name} is {value!r}; use {uses}")
-
-
-def _finite(what: str, name: str, value: object) -> None:
-    if type(value) is not Decimal:
-        raise TypeError(f'{what}: {name} is {value!r}; use Decimal("{value}")')
-    if not value.is_finite():
-        raise ValueError(f"{what}: {name} is {value}")
-    # So that sums and products of what is taken keep their digits and never overflow.
-    if value and abs(value.adjusted()) > _MOST_DIGITS:
-        raise ValueError(f"{what}: {name} is {value:E}; that is no amount")
-
-
-def _positive(what: str, name: str, value: object) -> None:
-    _finite(what, name, value)
-    if not value > ZERO:  # type: ignore[operator]  # _finite has seen that it is a Decimal
-        raise ValueError(f"{what}: {name} is {value}; it must be above 0")
-
-
-def _not_negative(what: str, name: str, value: object) -> None:
-    _finite(what, name, value)
-    if not value >= ZERO:  # type: ignore[operator]  # _finite has seen that it is a Decimal
-        raise ValueError(f"{what}: {name} is {value}; it must not be negative")

@@ -11,7 +11,6 @@ from decimal import Decimal
 import msgspec
 
 from nicegold.model import (
-    ZERO,
     Accepted,
     Cancel,
     Canceled,
@@ -27,6 +26,7 @@ from nicegold.model import (
     Triggered,
     Unknown,
 )
+from nicegold.values import ZERO
 
 #: No event but a late fill changes an order that is in one of these, and a fill changes only `filled`.
 TERMINAL = frozenset({OrderStatus.FILLED, OrderStatus.CANCELED, OrderStatus.REJECTED, OrderStatus.EXPIRED})

@@ -13,7 +13,6 @@ from types import MappingProxyType
 import msgspec
 
 from nicegold.model import (
-    ZERO,
     Account,
     Bar,
     Event,
@@ -27,6 +26,7 @@ from nicegold.model import (
     Swap,
 )
 from nicegold.orders import OrderState, advance
+from nicegold.values import ZERO
 
 _ONE = Decimal(1)
 _NAN = float("nan")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -15,7 +16,7 @@ from nicegold.engine import Engine
 from nicegold.host import Enabled, Host, PluginRefused
 from nicegold_ops.config import Settings, build
 from nicegold_ops.curve import Curve
-from nicegold_ops.errors import ConfigurationError, DataError, NicegoldError, PluginError
+from nicegold_ops.errors import ConfigurationError, DataError, PluginError
 from nicegold_ops.journal import Journal, Run, journal_path, open_journal
 from nicegold_ops.liveness import Liveness
 from nicegold_ops.pager import Pager
@@ -89,37 +90,29 @@ def bootstrap(
     leaves = run.mode in _LEAVES
     pager = Pager() if leaves else None
     folder = settings.run.state / "runs" / run.run
-    telemetry = Telemetry(folder, run.run, wall=wall)
-    try:
-        host = Host(telemetry.observe, _plugins(settings, pager))
-        _refuse_unsafe(host, run)
-        telemetry.describe(host.plugins)
+    with ExitStack() as undo:
+        telemetry = Telemetry(folder, run.run, wall=wall)
+        undo.callback(telemetry.close)
+        host = _host(settings, run, telemetry, pager)
         sources = _sources(host)
         store = store or open_journal(journal_path(settings.run.state), durable=leaves)
-        journal = Journal(
-            store, run, cause=telemetry.cause, durable=leaves, by_reference=_is_readable_again(host, sources)
-        )
-    except PluginRefused as error:
-        telemetry.close()
-        raise PluginError(str(error)) from None
-    except NicegoldError:
-        telemetry.close()
-        raise
+        again = _is_readable_again(host, sources)
+        journal = Journal(store, run, cause=telemetry.cause, durable=leaves, by_reference=again)
+        undo.pop_all()
     portfolio = Portfolio(Account(settings.run.cash, settings.run.currency), settings.instruments)
     telemetry.watch_portfolio(portfolio)
-    engine = Engine(
-        host,
-        recorded(journal, telemetry),
-        portfolio,
-        cause=telemetry.cause,
-        flatten=settings.run.on_halt == "flatten",
-    )
     return App(
         settings=settings,
         run=run,
         folder=folder,
         host=host,
-        engine=engine,
+        engine=Engine(
+            host,
+            recorded(journal, telemetry),
+            portfolio,
+            cause=telemetry.cause,
+            flatten=settings.run.on_halt == "flatten",
+        ),
         portfolio=portfolio,
         store=store,
         journal=journal,
@@ -130,6 +123,16 @@ def bootstrap(
         liveness=Liveness(_patience(settings), monotonic, host.call("health")),
         sources=sources,
     )
+
+
+def _host(settings: Settings, run: Run, telemetry: Telemetry, pager: Pager | None) -> Host:
+    try:
+        host = Host(telemetry.observe, _plugins(settings, pager))
+    except PluginRefused as error:
+        raise PluginError(str(error)) from None
+    _refuse_unsafe(host, run)
+    telemetry.describe(host.plugins)
+    return host
 
 
 def _plugins(settings: Settings, pager: Pager | None) -> dict[str, object]:

@@ -26,8 +26,8 @@ from nicegold import (
     Swap,
     TimeInForce,
 )
-from nicegold.model import misfit
 from nicegold.testing import GOLD, bar, market_order, quote
+from nicegold.values import misfit
 
 NOT_AMOUNTS = [
     Decimal("NaN"),

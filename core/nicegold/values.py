@@ -1,0 +1,87 @@
+"""What a value must be before anybody may rely on it: the checks behind the nouns."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from enum import StrEnum
+from functools import cache
+from typing import Any, get_args, get_origin, get_type_hints
+
+import msgspec
+
+ZERO = Decimal(0)
+#: Nanoseconds since 1970, or any whole number, that 64 bits do not hold.
+TOO_LATE = 1 << 63
+_MOST_DIGITS = 12
+
+
+def misfit(value: msgspec.Struct) -> str:
+    """Which field of *value* the journal could not take as what it should be; empty when all fit.
+
+    Structs do not look at types when they are built, and anybody may build one.
+    """
+    for name, kinds in _kinds(type(value)):
+        found = getattr(value, name)
+        if type(found) not in kinds:
+            return f"{name} is a {type(found).__name__}"
+        if type(found) is int and not -TOO_LATE <= found < TOO_LATE:
+            return f"{name} does not fit 64 bits"
+        if type(found) is str and not _is_text(found):
+            return f"{name} is not text: {found!a}"
+    return ""
+
+
+@cache
+def _kinds(struct: type[msgspec.Struct]) -> tuple[tuple[str, frozenset[type]], ...]:
+    hints = get_type_hints(struct)
+    return tuple((name, frozenset(_allowed(hints[name]))) for name in struct.__struct_fields__)
+
+
+def _allowed(hint: Any) -> set[type]:
+    origin = get_origin(hint)
+    if origin in (list, dict):
+        return {origin}
+    if origin is not None:
+        return {kind for each in get_args(hint) for kind in _allowed(each)}
+    return {float, int} if hint is float else {hint}
+
+
+def _is_text(value: str) -> bool:
+    """Whether it is Unicode: a lone surrogate, from a file's name, is not."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def one_of(what: str, name: str, value: object, kind: type[StrEnum]) -> None:
+    """Raise TypeError unless *value*, the *name* of *what*, is one of *kind*."""
+    if type(value) is not kind:
+        uses = " or ".join(f"{kind.__name__}.{each.name}" for each in kind)
+        raise TypeError(f"{what}: {name} is {value!r}; use {uses}")
+
+
+def finite(what: str, name: str, value: object) -> None:
+    """Raise TypeError or ValueError unless *value* is a Decimal that can be an amount."""
+    if type(value) is not Decimal:
+        raise TypeError(f'{what}: {name} is {value!r}; use Decimal("{value}")')
+    if not value.is_finite():
+        raise ValueError(f"{what}: {name} is {value}")
+    # So that sums and products of what is taken keep their digits and never overflow.
+    if value and abs(value.adjusted()) > _MOST_DIGITS:
+        raise ValueError(f"{what}: {name} is {value:E}; that is no amount")
+
+
+def positive(what: str, name: str, value: object) -> None:
+    """As `finite`, and above 0."""
+    finite(what, name, value)
+    if not value > ZERO:  # type: ignore[operator]  # finite has seen that it is a Decimal
+        raise ValueError(f"{what}: {name} is {value}; it must be above 0")
+
+
+def not_negative(what: str, name: str, value: object) -> None:
+    """As `finite`, and 0 or above."""
+    finite(what, name, value)
+    if not value >= ZERO:  # type: ignore[operator]  # finite has seen that it is a Decimal
+        raise ValueError(f"{what}: {name} is {value}; it must not be negative")
