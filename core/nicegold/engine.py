@@ -69,6 +69,8 @@ class Engine:
         self._cause = [0] if cause is None else cause
         self._flatten = flatten
         self._numbers: dict[str, int] = {}
+        #: When each instrument was last heard of, ns UTC; its time may not run backwards.
+        self._times = {symbol: portfolio.priced_at(symbol) for symbol in portfolio.instruments}
         self._feeds = frozenset(host.each("stream_market"))
         self._startup, self._shutdown = host.call("startup"), host.call("shutdown")
         self._on_bar, self._on_quote, self._on_fill = map(host.call, ("on_bar", "on_quote", "on_fill"))
@@ -124,38 +126,44 @@ class Engine:
     # The market.
 
     def _handle_bar(self, bar: Bar, origin: str) -> None:
-        if self._refuses(bar, origin):
-            return
-        self._tell(bar)
-        self._meet_orders(bar)
-        replies = self._on_bar(bar, self.portfolio)
-        if replies:
-            self._take_requests(replies)
-        derived = self._derive_market(bar)
-        if derived:
-            self._take_derived(derived)
+        self._handle_market(bar, origin, self._on_bar)
 
     def _handle_quote(self, quote: Quote, origin: str) -> None:
-        if self._refuses(quote, origin):
+        self._handle_market(quote, origin, self._on_quote)
+
+    def _handle_market(self, market: Market, origin: str, decide: Callable[..., Replies]) -> None:
+        """All that one bar or quote leads to. This is every bar's way: it branches only on what happens."""
+        times = self._times
+        try:
+            fits = market.is_sound and market.time >= times[market.symbol]
+        except Exception:  # of a field that is no number, of a symbol that is none of ours
+            fits = False
+        if not fits:
+            self._refuse_market(origin, self._defect(market) or f"time runs backwards: {market}")
             return
-        self._tell(quote)
-        self._meet_orders(quote)
-        replies = self._on_quote(quote, self.portfolio)
+        times[market.symbol] = market.time
+        self._tell(market)
+        matched = self._match_orders(market)
+        if matched:
+            self._take_executions(matched)
+        objections = self._check_portfolio(self.portfolio)
+        if objections:
+            self._heed(objections)
+        replies = decide(market, self.portfolio)
         if replies:
             self._take_requests(replies)
-        derived = self._derive_market(quote)
+        derived = self._derive_market(market)
         if derived:
             self._take_derived(derived)
 
-    def _meet_orders(self, market: Market) -> None:
-        """Let simulated venues match, and risk look at the new mark."""
-        for reply in self._match_orders(market):
+    def _take_executions(self, replies: Replies) -> None:
+        """What simulated venues made of the market."""
+        for reply in replies:
             for execution in self._answers(reply):
                 self._execute(execution, reply.plugin)
             if reply.error is not None:
                 # Fills may be missing now, and nobody else knows them.
                 self.halt(reply.plugin, reply.reason)
-        self._supervise()
 
     def _take_derived(self, replies: Replies) -> None:
         """Let the coarser bars that were completed reach strategies."""
@@ -166,16 +174,6 @@ class Engine:
                     self._tell_failure(reply.plugin, reply.hook, wrong)
                 else:
                     self._take_requests(self._on_bar(bar, self.portfolio))
-
-    def _refuses(self, market: Market, origin: str) -> bool:
-        """Whether *market* cannot be right, whatever the feed made of it."""
-        reason = self._defect(market)
-        if not reason:
-            if market.time >= self.portfolio.priced_at(market.symbol):
-                return False
-            reason = f"time runs backwards: {market}"
-        self._refuse_market(origin, reason)
-        return True
 
     def _refuse_market(self, origin: str, reason: str) -> None:
         self._tell(Refused(plugin=origin or "feed", reason=reason, time=self.portfolio.time))
@@ -262,7 +260,10 @@ class Engine:
         return ""
 
     def _supervise(self) -> None:
-        for reply in self._check_portfolio(self.portfolio):
+        self._heed(self._check_portfolio(self.portfolio))
+
+    def _heed(self, objections: Replies) -> None:
+        for reply in objections:
             self.halt(reply.plugin, reply.reason)
 
     # What strategies want.

@@ -134,15 +134,18 @@ class Bar(Event, frozen=True, gc=False):
     @property
     def is_sound(self) -> bool:
         """Whether these can be prices. Written so that NaN, infinity and numpy's numbers are not."""
-        total = 0.0 + self.open + self.high + self.low + self.close + self.volume + self.spread
+        # Each field is read once: this is asked of every bar.
+        low, high, opened, close = self.low, self.high, self.open, self.close
+        volume, spread, start, time = self.volume, self.spread, self.start, self.time
+        total = 0.0 + opened + high + low + close + volume + spread
         return (
-            0.0 < self.low <= self.open <= self.high
-            and self.low <= self.close <= self.high
-            and self.volume >= 0.0 <= self.spread
+            0.0 < low <= opened <= high
+            and low <= close <= high
+            and volume >= 0.0 <= spread
             and total < _TOO_MUCH
-            and 0 <= self.start <= self.time < TOO_LATE
+            and 0 <= start <= time < TOO_LATE
             and type(total) is float
-            and type(self.start + self.time) is int
+            and type(start + time) is int
         )
 
 
