@@ -85,17 +85,22 @@ def bootstrap(
 ) -> App:
     """Build everything that *settings* ask for. Nothing trades yet, nothing is recorded but the run.
 
-    Raises ConfigurationError, PluginError or DataError that says what to mend.
+    A *store* that is given is the app's from then on, also when this fails. Raises
+    ConfigurationError, PluginError or DataError that says what to mend.
     """
     leaves = run.mode in _LEAVES
     pager = Pager() if leaves else None
     folder = settings.run.state / "runs" / run.run
     with ExitStack() as undo:
+        if store is not None:
+            undo.callback(store.dispose)
         telemetry = Telemetry(folder, run.run, wall=wall)
         undo.callback(telemetry.close)
         host = _host(settings, run, telemetry, pager)
         sources = _sources(host)
-        store = store or open_journal(journal_path(settings.run.state), durable=leaves)
+        if store is None:
+            store = open_journal(journal_path(settings.run.state), durable=leaves)
+            undo.callback(store.dispose)
         again = _is_readable_again(host, sources)
         journal = Journal(store, run, cause=telemetry.cause, durable=leaves, by_reference=again)
         undo.pop_all()

@@ -101,8 +101,10 @@ def open_journal(path: Path | None, *, durable: bool = True) -> sa.Engine:
     try:
         metadata.create_all(engine)
     except sa.exc.OperationalError as error:
+        engine.dispose()
         raise JournalFailed(f"{path}: the journal cannot be opened: {error.orig}") from None
     except sa.exc.DatabaseError as error:
+        engine.dispose()
         raise DataError(
             f"{path} is not a journal: {error.orig}; move it away, or name another folder in [run] state"
         ) from None

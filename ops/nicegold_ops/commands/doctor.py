@@ -10,6 +10,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 from typing import Literal
@@ -183,15 +184,18 @@ def _journal(state: Path) -> Iterator[Finding]:
     if not journal_path(state).exists():
         yield Finding("journal", "ok", "there is none yet")
         return
-    try:
-        store = journal_in(state)
-        runs = all_runs(store)
-    except (NicegoldError, sa.exc.SQLAlchemyError) as error:
-        yield Finding("journal", "fail", in_one_line(error), "move it away; the next run begins a new one")
-        return
-    yield Finding("journal", "ok", f"{len(runs)} runs")
-    yield from (_chain(store, run) for run in runs[-_RUNS:])
-    store.dispose()
+    with ExitStack() as opened:
+        try:
+            store = journal_in(state)
+            opened.callback(store.dispose)
+            runs = all_runs(store)
+        except (NicegoldError, sa.exc.SQLAlchemyError) as error:
+            yield Finding(
+                "journal", "fail", in_one_line(error), "move it away; the next run begins a new one"
+            )
+            return
+        yield Finding("journal", "ok", f"{len(runs)} runs")
+        yield from (_chain(store, run) for run in runs[-_RUNS:])
 
 
 def _chain(store: sa.Engine, run: Run) -> Finding:
