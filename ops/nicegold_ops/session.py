@@ -297,6 +297,7 @@ def _consume(
             case (Bar() | Quote()) as market, feed:
                 _handle(app, market, feed)
                 app.liveness.worked()
+                app.telemetry.beat("engine")
                 events += 1
                 progress(events, market.time)
             case execution, broker:

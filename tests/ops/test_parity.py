@@ -128,6 +128,20 @@ def test_a_replay_gives_the_same_bytes(configured, first):
     assert msgspec.json.encode(recorded) == msgspec.json.encode(events)
 
 
+def test_a_paper_session_beats_with_the_work_it_completes(configured):
+    app = built(configured, "paper", "beating")
+    try:
+        paper(app, stop=threading.Event())
+        said = app.telemetry.registry.get_sample_value(
+            "nicegold_heartbeat_timestamp_seconds", {"component": "engine"}
+        )
+    finally:
+        app.close()
+
+    assert said is not None
+    assert said > 0
+
+
 def test_a_run_that_was_cut_short_is_rebuilt_up_to_there(configured):
     _, recorded = in_a_backtest(configured)
     cut = recorded[: len(recorded) // 2]
