@@ -7,11 +7,9 @@ backtest, on paper, live and in a replay.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
-from typing import Any, TypeAlias, cast, get_args
-
-from msgspec.structs import replace
+from typing import Any, TypeAlias, get_args
 
 from nicegold.host import ENGINE, Host, Replies, Reply, shown
 from nicegold.model import (
@@ -28,6 +26,7 @@ from nicegold.model import (
     Market,
     Objection,
     Order,
+    OrderType,
     PluginFailed,
     Quote,
     Refused,
@@ -37,6 +36,7 @@ from nicegold.model import (
     Started,
     Unknown,
     Vetoed,
+    stamped,
 )
 from nicegold.portfolio import NoRate, Portfolio, opposite_of
 from nicegold.values import ZERO, misfit
@@ -45,11 +45,16 @@ from nicegold.values import ZERO, misfit
 #: must not be sent.
 Record: TypeAlias = Callable[[Event], None]
 
+Fold: TypeAlias = Callable[[Any], None]
+_MARKET = OrderType.MARKET
+
 
 class Engine:
     """Takes one input after another and lets the plugins of *host* trade on it.
 
     *cause* is a cell that holds the sequence of the input in hand, for whoever watches the calls.
+    *read* has a cell for each kind of market event that can be read again: those are not recorded
+    one by one, but counted there, with the time of the latest.
     With *flatten*, a halt also closes what is open; without, it is held.
     """
 
@@ -61,17 +66,19 @@ class Engine:
         *,
         cause: list[int] | None = None,
         flatten: bool = False,
+        read: Mapping[type[Event], list[int]] | None = None,
     ) -> None:
         self.portfolio = portfolio
         #: Events told so far; the number of the last one on the journal.
         self.sequence = 0
-        self._record = record
+        self._record, self._folds, self._advance = record, portfolio.folds, portfolio.advance
         self._cause = [0] if cause is None else cause
         self._flatten = flatten
         self._numbers: dict[str, int] = {}
         #: When each instrument was last heard of, ns UTC; its time may not run backwards.
         self._times = {symbol: portfolio.priced_at(symbol) for symbol in portfolio.instruments}
         self._feeds = frozenset(host.each("stream_market"))
+        self._venues = frozenset(host.each("match_orders"))
         self._startup, self._shutdown = host.call("startup"), host.call("shutdown")
         self._on_bar, self._on_quote, self._on_fill = map(host.call, ("on_bar", "on_quote", "on_fill"))
         self._match_orders, self._derive_market = map(host.call, ("match_orders", "derive_market"))
@@ -80,9 +87,18 @@ class Engine:
             host.call, ("place_order", "cancel_order", "replace_order")
         )
         self._on_event = host.call("on_event")
+        # What nobody implements is not called, on the way of every bar.
+        self._watches, self._supervises = host.implements("on_event"), host.implements("check_portfolio")
+        self._derives, self._hears = host.implements("derive_market"), host.implements("on_fill")
+        self._rests = host.call("rests")
+        #: Whether simulated venues are asked about each market event, or only while an order works.
+        self._matches = True
+        #: Who decides on a kind of market event, how the portfolio folds it, and where it is counted.
+        self._market: dict[type[Event], tuple[Callable[..., Replies], Fold, list[int] | None]] = {
+            kind: (decide, portfolio.folds[kind], read.get(kind) if read else None)
+            for kind, decide in ((Bar, self._on_bar), (Quote, self._on_quote))
+        }
         self._handlers: dict[type[Event], Callable[..., None]] = {
-            Bar: self._handle_bar,
-            Quote: self._handle_quote,
             **dict.fromkeys(get_args(Execution), self._handle_execution),
             PluginFailed: self._handle_failure,
             Refused: self._handle_refused,
@@ -95,14 +111,52 @@ class Engine:
         self._note(started)
         account = Account(started.cash, started.currency)
         failures = self._startup(self.portfolio.instruments, account, started.seed)
+        rests = self._rests()
+        resting = {reply.plugin for reply in rests if reply.value is True}
+        self._matches = not self._venues <= resting
         # Not before: a watcher looks at nothing until it is open.
-        self._tell_failures([*self._on_event(started), *failures])
+        self._tell_failures([*self._on_event(started), *failures, *(each for each in rests if each.error)])
         return failures
 
     def handle(self, event: Event, origin: str = "") -> None:
-        """Take one input, from the plugin *origin*, to its end."""
-        self._cause[0] = self.sequence + 1
-        self._handlers.get(type(event), self._handle_nonsense)(event, origin)
+        """Take one input, from the plugin *origin*, to its end.
+
+        What a bar or a quote leads to is written out here: this is every bar's way, and it branches
+        only on what happens.
+        """
+        self._cause[0] = sequence = self.sequence + 1
+        way = self._market.get(type(event))
+        if way is None:
+            self._handlers.get(type(event), self._handle_nonsense)(event, origin)
+            return
+        market: Any = event
+        portfolio, times = self.portfolio, self._times
+        try:
+            fits = market.is_sound and market.time >= times[market.symbol]
+        except Exception:  # of a field that is no number, of a symbol that is none of ours
+            fits = False
+        if not fits:
+            self._refuse_market(origin, self._defect(market) or f"time runs backwards: {market}")
+            return
+        times[market.symbol] = market.time
+        self.sequence, (decide, mark, cell) = sequence, way
+        if cell is None:
+            self._record(market)
+        else:
+            cell[0] += 1
+            cell[1] = market.time
+        mark(market)
+        if self._watches:
+            self._show(market)
+        if self._matches or portfolio.orders:
+            self._take_executions(self._match_orders(market))
+        if self._supervises:
+            self._supervise()
+        replies = decide(market, portfolio)
+        if replies:
+            self._take_requests(replies)
+        if self._derives:
+            self._take_derived(self._derive_market(market))
 
     def halt(self, plugin: str, reason: str) -> None:
         """Take no new risk from now on; *plugin* says why. Working orders that add risk are cancelled."""
@@ -125,45 +179,19 @@ class Engine:
 
     # The market.
 
-    def _handle_bar(self, bar: Bar, origin: str) -> None:
-        self._handle_market(bar, origin, self._on_bar)
-
-    def _handle_quote(self, quote: Quote, origin: str) -> None:
-        self._handle_market(quote, origin, self._on_quote)
-
-    def _handle_market(self, market: Market, origin: str, decide: Callable[..., Replies]) -> None:
-        """All that one bar or quote leads to. This is every bar's way: it branches only on what happens."""
-        times = self._times
-        try:
-            fits = market.is_sound and market.time >= times[market.symbol]
-        except Exception:  # of a field that is no number, of a symbol that is none of ours
-            fits = False
-        if not fits:
-            self._refuse_market(origin, self._defect(market) or f"time runs backwards: {market}")
-            return
-        times[market.symbol] = market.time
-        self._tell(market)
-        matched = self._match_orders(market)
-        if matched:
-            self._take_executions(matched)
-        objections = self._check_portfolio(self.portfolio)
-        if objections:
-            self._heed(objections)
-        replies = decide(market, self.portfolio)
-        if replies:
-            self._take_requests(replies)
-        derived = self._derive_market(market)
-        if derived:
-            self._take_derived(derived)
-
     def _take_executions(self, replies: Replies) -> None:
         """What simulated venues made of the market."""
         for reply in replies:
-            for execution in self._answers(reply):
-                self._execute(execution, reply.plugin)
             if reply.error is not None:
+                self._tell_failure(reply.plugin, reply.hook, reply.reason)
                 # Fills may be missing now, and nobody else knows them.
                 self.halt(reply.plugin, reply.reason)
+                continue
+            for execution in reply.value:
+                if type(execution) is Fill:
+                    self._fill(execution, reply.plugin)
+                else:
+                    self._tell(execution)
 
     def _take_derived(self, replies: Replies) -> None:
         """Let the coarser bars that were completed reach strategies."""
@@ -218,46 +246,38 @@ class Engine:
         self._tell(refused)
 
     def _execute(self, execution: Execution, plugin: str) -> None:
-        match execution:
-            case Fill():
-                self._fill(execution, plugin)
-            case _:
-                self._tell(execution)
+        if type(execution) is Fill:
+            self._fill(execution, plugin)
+        else:
+            self._tell(execution)
 
     def _fill(self, fill: Fill, plugin: str) -> None:
-        wrong = self._unbookable(fill)
-        if wrong:
-            self._distrust(plugin, f"reports a fill that cannot be booked: {wrong}")
-            return
-        known = self.portfolio.has_fill(fill)
-        state = self.portfolio.order(fill.order_id)
-        mine = replace(
-            fill,
-            strategy=self.portfolio.strategy_of(fill.order_id),
-            rate=self.portfolio.rate(self.portfolio.instruments[fill.symbol].currency),
-        )
-        self._tell(mine)
-        if state is not None and (fill.symbol, fill.side) != (state.order.symbol, state.order.side):
-            self.halt(plugin, f"{plugin} reports a fill that is not what {fill.order_id} asked for")
-        if not known:
-            self._supervise()
-            # After a halt too: an entry can fill while its cancel is on the way.
-            self._close_positions()
-            self._take_requests(self._on_fill(mine, self.portfolio))
-
-    def _unbookable(self, fill: Fill) -> str:
-        """Why the portfolio has no place for *fill*; empty when it has."""
-        instrument = self.portfolio.instruments.get(fill.symbol)
-        if instrument is None:
-            return f"{fill.symbol} is not an instrument of this run"
-        return self._missing_rate(instrument)
-
-    def _missing_rate(self, instrument: Instrument) -> str:
+        portfolio, order_id = self.portfolio, fill.order_id
         try:
-            self.portfolio.rate(instrument.currency)
+            rate = portfolio.rate_for(fill.symbol)
         except NoRate as error:
-            return str(error)
-        return ""
+            self._distrust(plugin, f"reports a fill that cannot be booked: {error}")
+            return
+        fills, state = portfolio.fills, portfolio.orders.get(order_id)
+        if state is None and portfolio.has_forgotten(order_id):
+            self._distrust(
+                plugin, f"reports a fill of {order_id}, which ended too long ago to know its trades"
+            )
+            return
+        strategy = portfolio.strategy_of(order_id) if state is None else state.order.strategy
+        mine = stamped(fill, strategy=strategy, rate=rate)
+        self._tell(mine)
+        if state is not None and (state.order.side is not fill.side or state.order.symbol != fill.symbol):
+            self.halt(plugin, f"{plugin} reports a fill that is not what {order_id} asked for")
+        if portfolio.fills == fills:
+            return
+        if self._supervises:
+            self._supervise()
+        if portfolio.halted:
+            # An entry can fill while its cancel is on the way.
+            self._close_positions()
+        if self._hears:
+            self._take_requests(self._on_fill(mine, portfolio))
 
     def _supervise(self) -> None:
         self._heed(self._check_portfolio(self.portfolio))
@@ -270,18 +290,18 @@ class Engine:
 
     def _take_requests(self, replies: Replies) -> None:
         for reply in replies:
-            requests = self._answers(reply)
-            if requests:
-                self._take(reply.plugin, requests)
+            if reply.error is not None:
+                self._tell_failure(reply.plugin, reply.hook, reply.reason)
+            elif reply.value:
+                self._take(reply.plugin, reply.value)
 
     def _take(self, strategy: str, requests: Iterable[Request]) -> None:
         labels: dict[tuple[str, ...], str] = {}
         for request in requests:
-            match request:
-                case Order():
-                    self._place(self._stamp(strategy, request, labels))
-                case Cancel() | Replace():
-                    self._change(replace(request, strategy=strategy, time=self.portfolio.time))
+            if isinstance(request, Order):
+                self._place(self._stamp(strategy, request, labels))
+            else:
+                self._change(stamped(request, strategy=strategy, time=self.portfolio.time))
 
     def _stamp(self, strategy: str, order: Order, labels: dict[tuple[str, ...], str]) -> Order:
         """*order* with its id, and with the labels of its list made ids."""
@@ -289,12 +309,13 @@ class Engine:
         order_id = f"{strategy}-{number}"
         if order.id:
             labels[(order.id,)] = order_id
+        mine = stamped(order, id=order_id, strategy=strategy, time=self.portfolio.time)
+        if not (order.parent or order.oco):
+            return mine
         parent = labels.get((order.parent,), order.parent)
         # By parent, as two brackets in one list use the same labels.
         group = labels.setdefault((parent, order.oco), f"{order_id}.{order.oco}") if order.oco else ""
-        return replace(
-            order, id=order_id, strategy=strategy, time=self.portfolio.time, parent=parent, oco=group
-        )
+        return stamped(mine, parent=parent, oco=group)
 
     def _place(self, order: Order) -> None:
         if self._object(order):
@@ -308,36 +329,42 @@ class Engine:
             self._tell(Rejected(order_id=order.id, time=order.time, reason="no broker takes it"))
             return
         reply = replies[0]
-        if _is_doubtful(order.id, reply):
+        if reply.error is not None or reply.value.order_id != order.id:
             self._doubt(order.id, reply)
         else:
             self._tell(reply.value)
 
     def _object(self, order: Order) -> bool:
         """Whether anybody objects; then the order is vetoed."""
-        objections = [Objection(ENGINE, reason) for reason in self._own_objections(order)]
+        ours = self._own_objections(order)
         # Risk checks are not asked about an order that makes no sense.
-        if not objections:
-            replies = self._check_order(order, self.portfolio)
-            objections = [Objection(reply.plugin, reply.reason) for reply in replies]
-        if objections:
-            self._tell(Vetoed(order=order, objections=objections, time=order.time))
-        return bool(objections)
+        replies = () if ours else self._check_order(order, self.portfolio)
+        if not (ours or replies):
+            return False
+        objections = [Objection(ENGINE, reason) for reason in ours]
+        objections += [Objection(reply.plugin, reply.reason) for reply in replies]
+        self._tell(Vetoed(order=order, objections=objections, time=order.time))
+        return True
 
-    def _own_objections(self, order: Order) -> Iterable[str]:
+    def _own_objections(self, order: Order) -> list[str]:
         portfolio = self.portfolio
+        objections = []
         instrument = portfolio.instruments.get(order.symbol)
-        if instrument is None:
-            yield f"{order.symbol} is not an instrument of this run"
-        else:
-            yield from _off_grid(order, instrument)
-            yield from filter(None, [self._missing_rate(instrument)])
+        if instrument is None or instrument.currency != portfolio.currency:
+            try:
+                portfolio.rate_for(order.symbol)
+            except NoRate as error:
+                objections.append(str(error))
+        if instrument is not None and (
+            order.order_type is not _MARKET or order.quantity % instrument.quantity_step
+        ):
+            objections += _off_grid(order, instrument)
         if portfolio.halted and not order.reduce_only:
-            yield f"halted: {portfolio.halted}"
+            objections.append(f"halted: {portfolio.halted}")
         # An exit that is changed may have outlived its parent.
-        is_new = portfolio.order(order.id) is None
-        if is_new and order.parent and portfolio.order(order.parent) is None:
-            yield f"its parent {order.parent} is not working"
+        if order.parent and order.parent not in portfolio.orders and order.id not in portfolio.orders:
+            objections.append(f"its parent {order.parent} is not working")
+        return objections
 
     # What strategies want changed.
 
@@ -362,13 +389,13 @@ class Engine:
         state = self.portfolio.order(cancel.order_id)
         if state is None:
             return
-        stamped = replace(cancel, time=self.portfolio.time)
-        self._tell(stamped)
-        self._ask(stamped, self._cancel_order(stamped, state.order))
+        request = stamped(cancel, time=self.portfolio.time)
+        self._tell(request)
+        self._ask(request, self._cancel_order(request, state.order))
 
     def _replace(self, request: Replace, order: Order) -> None:
         try:
-            amended = replace(request.of(order), time=self.portfolio.time)
+            amended = stamped(request.of(order), time=self.portfolio.time)
         except ValueError as error:
             self._refuse(request, str(error))
             return
@@ -380,7 +407,7 @@ class Engine:
     def _ask(self, request: Cancel | Replace, replies: Replies) -> None:
         if not replies:
             self._refuse(request, "no broker takes it", sent=True)
-        elif _is_doubtful(request.order_id, replies[0]):
+        elif replies[0].error is not None or replies[0].value.order_id != request.order_id:
             self._doubt(request.order_id, replies[0])
 
     def _close_positions(self) -> None:
@@ -394,16 +421,20 @@ class Engine:
             missing = abs(position.quantity) - closing
             if missing > 0:
                 order = Order(symbol=symbol, side=side, quantity=missing, reduce_only=True)
-                stamped = self._stamp(ENGINE, order, {})
-                self._tell(stamped)
-                self._send(stamped)
+                closing_order = self._stamp(ENGINE, order, {})
+                self._tell(closing_order)
+                self._send(closing_order)
 
     # What everybody is told.
 
     def _tell(self, event: Event) -> None:
         self.sequence += 1
         self._record(event)
-        self.portfolio.apply(event)
+        self._folds.get(type(event), self._advance)(event)
+        if self._watches:
+            self._show(event)
+
+    def _show(self, event: Event) -> None:
         failures = self._on_event(event)
         # A watcher that fails on being told of its failure would never end.
         if failures and not isinstance(event, PluginFailed):
@@ -418,7 +449,8 @@ class Engine:
     def _answers(self, reply: Reply) -> Iterable[Any]:
         """The list that *reply* holds; a failure is told and holds nothing."""
         if reply.error is None:
-            return cast(Iterable[Any], reply.value)
+            answers: Iterable[Any] = reply.value
+            return answers
         self._tell_failure(reply.plugin, reply.hook, reply.reason)
         return ()
 
@@ -438,16 +470,15 @@ class Engine:
         self._tell(Unknown(order_id=order_id, reason=f"{reply.plugin} {said}", time=self.portfolio.time))
 
 
-def _is_doubtful(order_id: str, reply: Reply) -> bool:
-    """Whether a broker's *reply* leaves open what became of the request."""
-    return reply.error is not None or reply.value.order_id != order_id
-
-
-def _off_grid(order: Order, instrument: Instrument) -> Iterable[str]:
+def _off_grid(order: Order, instrument: Instrument) -> list[str]:
     """Why the venue could not take these numbers, if it could not."""
+    wrong = []
     if order.quantity % instrument.quantity_step:
-        yield f"quantity {order.quantity} is not in steps of {instrument.quantity_step}; use to_quantity"
+        step = instrument.quantity_step
+        wrong.append(f"quantity {order.quantity} is not in steps of {step}; use to_quantity")
+    tick = instrument.tick_size
     for name in ("price", "stop_price", "trail"):
         price: Decimal | None = getattr(order, name)
-        if price is not None and price % instrument.tick_size:
-            yield f"{name} {price} is not on the tick of {instrument.tick_size}; use to_price"
+        if price is not None and price % tick:
+            wrong.append(f"{name} {price} is not on the tick of {tick}; use to_price")
+    return wrong

@@ -65,6 +65,11 @@ def source() -> Source | None:
 
 
 @hookspec
+def describe_source() -> list[str] | None:
+    """Say what you recognise in what you read, a line each, before you start: a person looks at it."""
+
+
+@hookspec
 def stream_market(instruments: Mapping[str, Instrument], reject: Reject) -> Iterator[Market]:  # type: ignore[empty-body]
     """Yield bars or quotes until the feed ends; `reject` what cannot be right. You have your own thread."""
 
@@ -75,6 +80,11 @@ def derive_market(market: Market) -> list[Bar] | None:
 
 
 # A venue inside this process.
+
+
+@hookspec
+def rests() -> bool | None:
+    """Say at the start whether `match_orders` may be left out while no order works. Silence is no."""
 
 
 @hookspec

@@ -19,7 +19,7 @@ import pluggy
 
 from nicegold import hookspecs
 from nicegold.plugin import PROJECT
-from nicegold.values import misfit
+from nicegold.values import fits_of, misfit
 
 Call: TypeAlias = Callable[..., Any]
 
@@ -192,6 +192,8 @@ class _Spec(msgspec.Struct, frozen=True):
     hook: str
     parameters: tuple[str, ...]
     judge: _Judge
+    #: Whether an answer surely is what the judge wants.
+    fits: Callable[[object], bool]
 
 
 class _Implementation(msgspec.Struct, frozen=True):
@@ -207,7 +209,7 @@ def _specs() -> Mapping[str, _Spec]:
         if hasattr(function, f"{PROJECT}_spec"):
             answer = get_type_hints(function)["return"]
             parameters = tuple(inspect.signature(function).parameters)
-            found[hook] = _Spec(hook, parameters, _judge_of(answer, _words(function)))
+            found[hook] = _Spec(hook, parameters, _judge_of(answer, _words(function)), _fits_of(answer))
     return found
 
 
@@ -243,6 +245,31 @@ def _judge_of_kinds(allowed: Sequence[type], expects: str) -> _Judge:
         return "" if str in kinds and isinstance(value, str) else f"answered {shown(value)}, not {expects}"
 
     return judge
+
+
+def _fits_of(answer: Any) -> Callable[[object], bool]:
+    """Whether a value surely is what *answer* allows; False is a doubt, which the judge resolves."""
+    allowed = [kind for kind in _union(answer) if kind is not type(None)]
+    items = [kind for each in allowed if get_origin(each) is list for kind in _union(get_args(each)[0])]
+    structs = [
+        kind for kind in items or allowed if isinstance(kind, type) and issubclass(kind, msgspec.Struct)
+    ]
+    checks: dict[type, Callable[[Any], bool]] = {kind: fits_of(kind) for kind in structs}
+
+    def fits(value: object) -> bool:
+        check = checks.get(type(value))
+        return check is not None and check(value)
+
+    def all_fit(value: object) -> bool:
+        if type(value) is not list:
+            return False
+        for item in value:
+            check = checks.get(type(item))
+            if check is None or not check(item):
+                return False
+        return True
+
+    return all_fit if items else fits
 
 
 def shown(value: object) -> str:
@@ -358,11 +385,12 @@ def _failer(spec: _Spec, plugin: str) -> Callable[[BaseException], Reply]:
 
 
 def _answerer(spec: _Spec, plugin: str) -> Callable[[object], Reply]:
-    judge, hook = spec.judge, spec.hook
+    judge, hook, fits = spec.judge, spec.hook, spec.fits
 
     def answered(value: object) -> Reply:
         try:
-            wrong = judge(value)
+            # Most answers surely fit; only for others are words looked for.
+            wrong = "" if fits(value) else judge(value)
         except BaseException as error:  # a value can raise on any touch
             return Reply(plugin, hook, error=error)
         return Reply(plugin, hook, error=TypeError(wrong)) if wrong else Reply(plugin, hook, value)

@@ -21,12 +21,15 @@ from nicegold.values import ZERO
 #: When in a bar a price is met; orders are matched in this order.
 AT_OPEN, ON_STOP, ON_LIMIT = range(3)
 
+# In Python 3.11 looking a member up in its enum is a function call.
+_BUY, _MARKET, _GTC = Side.BUY, OrderType.MARKET, TimeInForce.GTC
+_IMMEDIATE = (TimeInForce.IOC, TimeInForce.FOK)
 _STOPS = (OrderType.STOP, OrderType.STOP_LIMIT, OrderType.TRAILING_STOP)
 _INFINITY = float("inf")
 _NEVER_QUIET = (_INFINITY, -_INFINITY)
 
 
-class Touch(msgspec.Struct, frozen=True):
+class Touch(msgspec.Struct, frozen=True, gc=False):
     """The prices that one side meets; for sells all of them negated, *high* the worst for us."""
 
     open: Decimal
@@ -39,7 +42,7 @@ class Touch(msgspec.Struct, frozen=True):
         return Touch(price, max(self.high, price), min(self.close, price), self.close)
 
 
-class Match(msgspec.Struct, frozen=True):
+class Match(msgspec.Struct, frozen=True, gc=False):
     """A price that the rules allow, as the side meets it, and the *phase* of the bar it is met in."""
 
     phase: int
@@ -48,24 +51,27 @@ class Match(msgspec.Struct, frozen=True):
 
 def touch(market: Market, side: Side, instrument: Instrument) -> Touch:
     """The prices of *market* at the tick, as *side* meets them."""
-    at = instrument.to_price
-    match market, side:
-        case Bar(), Side.BUY:
-            spread = Decimal(repr(market.spread)) if market.spread else instrument.spread
-            return Touch(
-                at(_exact(market.open) + spread),
-                at(_exact(market.high) + spread),
-                at(_exact(market.low) + spread),
-                at(_exact(market.close) + spread),
-            )
-        case Bar(), _:
-            return Touch(-at(market.open), -at(market.low), -at(market.high), -at(market.close))
-        case _, Side.BUY:
-            ask = at(market.ask)
-            return Touch(ask, ask, ask, ask)
-        case _:
-            bid = -at(market.bid)
-            return Touch(bid, bid, bid, bid)
+    if not isinstance(market, Bar):
+        met = met_at_open(market, side, instrument)
+        return Touch(met, met, met, met)
+    prices = (market.open, market.high, market.low, market.close)
+    opened, high, low, close = [_met(price, market, side, instrument) for price in prices]
+    return Touch(opened, high, low, close) if side is _BUY else Touch(opened, low, high, close)
+
+
+def met_at_open(market: Market, side: Side, instrument: Instrument) -> Decimal:
+    """The first of the prices of *market*, as *side* meets it: all that a market order asks for."""
+    if isinstance(market, Bar):
+        return _met(market.open, market, side, instrument)
+    return instrument.to_price(market.ask) if side is _BUY else -instrument.to_price(market.bid)
+
+
+def _met(price: float, bar: Bar, side: Side, instrument: Instrument) -> Decimal:
+    """*price* of *bar* at the tick: put up by the spread for a buy, negated for a sell."""
+    if side is not _BUY:
+        return -instrument.to_price(price)
+    spread = _exact(bar.spread) if bar.spread else instrument.spread
+    return instrument.to_price(_exact(price) + spread if spread else price)
 
 
 def match(order: Order, met: Touch, *, triggered: bool = False, best: Decimal | None = None) -> Match | None:
@@ -130,6 +136,8 @@ class Resting:
     day: int = 0
     #: The prices between which it surely does nothing.
     quiet: tuple[float, float] = field(init=False)
+    #: Whether it is at market, and nothing limits it or ties it to another order.
+    is_plain: bool = field(init=False)
 
     def __post_init__(self) -> None:
         self.amend(self.order)
@@ -137,14 +145,20 @@ class Resting:
     def amend(self, order: Order) -> None:
         """Work on with the terms of *order*."""
         self.order = order
-        self.quiet = _NEVER_QUIET if self.triggered else _quiet_zone(order, self.instrument.tick_size)
+        is_market = order.order_type is _MARKET
+        is_tied = order.parent or order.oco or order.reduce_only
+        self.is_plain = is_market and order.time_in_force is _GTC and not is_tied
+        is_never_quiet = is_market or self.triggered
+        self.quiet = _NEVER_QUIET if is_never_quiet else _quiet_zone(order, self.instrument.tick_size)
 
     @property
     def remaining(self) -> Decimal:
         """Lots that may fill now. A child may close what its parent filled and its siblings left."""
-        quantity = self.order.quantity
-        size = quantity if self.backed is None else min(quantity, self.backed)
-        return max(size - self.taken - self.filled, ZERO)
+        size = self.order.quantity
+        if self.backed is not None and self.backed < size:
+            size = self.backed
+        left = size - self.taken - self.filled
+        return left if left > ZERO else ZERO
 
     @property
     def is_complete(self) -> bool:
@@ -159,11 +173,7 @@ class Resting:
     @property
     def is_immediate(self) -> bool:
         """Whether it is cancelled when it cannot be filled on arrival."""
-        return self.order.time_in_force in (TimeInForce.IOC, TimeInForce.FOK)
-
-    def works(self, start: int) -> bool:
-        """Whether it is at the venue, and awake, when a bar or quote begins at *start*."""
-        return self.works_from <= start and self.backed != ZERO
+        return self.order.time_in_force in _IMMEDIATE
 
     def trigger(self, hit: Match) -> None:
         """Become a market order, or a limit order, from where *hit* says."""
@@ -179,9 +189,9 @@ def _quiet_zone(order: Order, tick: Decimal) -> tuple[float, float]:
     """
     is_limit = order.order_type is OrderType.LIMIT
     level = order.price if is_limit else order.stop_price
-    if level is None or order.time_in_force is not TimeInForce.GTC:
+    if level is None or order.time_in_force is not _GTC:
         return _NEVER_QUIET
-    if is_limit is (order.side is Side.BUY):
+    if is_limit is (order.side is _BUY):
         return float(level + tick), _INFINITY
     return -_INFINITY, float(level - tick)
 
@@ -207,8 +217,10 @@ class Meeting:
         market, order = self.market, resting.order
         if order.symbol != market.symbol:
             return False
-        buys = order.side is Side.BUY
         low, high = resting.quiet
+        if low == _INFINITY:
+            return True
+        buys = order.side is _BUY
         if isinstance(market, Bar):
             spread = (market.spread or float(self._instrument.spread)) if buys else 0.0
             return market.low + spread <= low or market.high + spread >= high
@@ -222,23 +234,32 @@ class Meeting:
 
     def match(self, resting: Resting) -> Match | None:
         """What happens to *resting* next, if anything: that it triggers, or that it fills."""
-        if not resting.remaining or (self.left(resting) == ZERO and not resting.awaits_trigger):
+        if not resting.remaining:
             return None
+        if self._share is not None and self.left(resting) == ZERO and not resting.awaits_trigger:
+            return None
+        order = resting.order
+        if order.order_type is _MARKET and resting.since is None:
+            return Match(AT_OPEN, met_at_open(self.market, order.side, self._instrument))
         hit = match(resting.order, self.met(resting), triggered=resting.triggered, best=resting.best)
-        if hit is None or (self._only_at_open(resting) and not _at_open(resting, hit)):
+        if hit is None or (self._only_at_open(resting) and not self.is_open(resting, hit)):
             return None
         return hit
 
+    def is_open(self, resting: Resting, hit: Match) -> bool:
+        """Whether *hit* is at the price that this market opens with."""
+        return hit.phase == AT_OPEN and resting.since is None
+
     def time_of(self, resting: Resting, hit: Match) -> int:
         """When *hit* is known to have happened, ns UTC: at the open, or by the close."""
-        return self.start if _at_open(resting, hit) else self.market.time
+        return self.start if self.is_open(resting, hit) else self.market.time
 
     def back(self, child: Resting, parent: Resting, hit: Match, quantity: Decimal) -> None:
         """Wake *child*, or let it grow, because *hit* filled *quantity* lots of *parent*."""
         child.backed = (child.backed or ZERO) + quantity
         if child.order.symbol != parent.order.symbol:
             child.works_from = max(child.works_from, self.time_of(parent, hit))
-        elif not _at_open(parent, hit) and child.works_from <= self.start:
+        elif not self.is_open(parent, hit) and child.works_from <= self.start:
             child.since = self._met_by(child.order, parent.order, hit)
 
     def _met_by(self, child: Order, parent: Order, hit: Match) -> Decimal:
@@ -259,7 +280,7 @@ class Meeting:
         """Lots that the side of *resting* may still trade; None when that is not limited."""
         if self._share is None:
             return None
-        buys = resting.order.side is Side.BUY
+        buys = resting.order.side is _BUY
         if buys not in self._left:
             size = _size(self.market, buys)
             self._left[buys] = None if size is None else self._instrument.to_quantity(size * self._share)
@@ -267,12 +288,12 @@ class Meeting:
 
     def take(self, resting: Resting, quantity: Decimal) -> None:
         """Leave *quantity* lots less to the orders that come after *resting*."""
-        left = self.left(resting)
+        left = None if self._share is None else self.left(resting)
         if left is not None:
-            self._left[resting.order.side is Side.BUY] = left - quantity
+            self._left[resting.order.side is _BUY] = left - quantity
 
     def _touch(self, side: Side) -> Touch:
-        buys = side is Side.BUY
+        buys = side is _BUY
         if buys not in self._touches:
             self._touches[buys] = touch(self.market, side, self._instrument)
         return self._touches[buys]
@@ -297,13 +318,24 @@ class Book(dict[str, Resting]):
     def working(self, meeting: Meeting) -> list[Resting]:
         """The orders that meet this market, in the order in which they reached the venue."""
         symbol, start = meeting.market.symbol, meeting.start
-        working = [each for each in self.values() if each.order.symbol == symbol and each.works(start)]
-        return sorted(working, key=attrgetter("works_from"))
+        working = [
+            each
+            for each in self.values()
+            # It is at the venue, and awake.
+            if each.works_from <= start
+            and (each.backed is None or each.backed)
+            and each.order.symbol == symbol
+        ]
+        if len(working) > 1:
+            working.sort(key=attrgetter("works_from"))
+        return working
 
     def fill(self, resting: Resting, quantity: Decimal, hit: Match, meeting: Meeting) -> None:
         """Count *quantity* lots as filled: children may close them, siblings may not fill them again."""
         resting.filled += quantity
         meeting.take(resting, quantity)
+        if len(self) == 1:
+            return
         for child in self.values():
             if child.order.parent == resting.order.id:
                 meeting.back(child, resting, hit, quantity)
@@ -318,15 +350,13 @@ class Book(dict[str, Resting]):
 
     def spent(self) -> Resting | None:
         """An order that is filled, or else one that has nothing to fill and waits for nobody."""
-        spent = [each for each in self.values() if not each.remaining and self._is_over(each)]
-        return max(spent, key=attrgetter("is_complete")) if spent else None
-
-    def _is_over(self, resting: Resting) -> bool:
-        return resting.is_complete or resting.order.parent not in self
-
-
-def _at_open(resting: Resting, hit: Match) -> bool:
-    return hit.phase == AT_OPEN and resting.since is None
+        spent = None
+        for each in self.values():
+            if each.is_complete:
+                return each
+            if spent is None and not each.remaining and each.order.parent not in self:
+                spent = each
+        return spent
 
 
 def _size(market: Market, buys: bool) -> Decimal | None:

@@ -31,11 +31,13 @@ from nicegold.values import ZERO
 #: No event but a late fill changes an order that is in one of these, and a fill changes only `filled`.
 TERMINAL = frozenset({OrderStatus.FILLED, OrderStatus.CANCELED, OrderStatus.REJECTED, OrderStatus.EXPIRED})
 
+# In Python 3.11 looking a member up in its enum is a function call.
+_NEW, _PARTIALLY_FILLED, _FILLED = OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED, OrderStatus.FILLED
 _UNANSWERED = frozenset({OrderStatus.PENDING_NEW, OrderStatus.UNKNOWN})
 _RESTING = frozenset({OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED})
 
 
-class OrderState(msgspec.Struct, frozen=True):
+class OrderState(msgspec.Struct, frozen=True, gc=False):
     """An order and how far it has come.
 
     *asked* is a replace that the venue has not answered, *unanswered* how many cancels and replaces
@@ -63,7 +65,10 @@ class OrderState(msgspec.Struct, frozen=True):
     @property
     def remaining(self) -> Decimal:
         """Lots that may still fill, by the larger of the terms that may be in force."""
-        return max(_most(self) - self.filled, ZERO) if self.is_working else ZERO
+        if self.status in TERMINAL:
+            return ZERO
+        left = _most(self) - self.filled
+        return left if left > ZERO else ZERO
 
 
 def advance(state: OrderState, event: Event) -> OrderState:
@@ -98,16 +103,19 @@ def advance(state: OrderState, event: Event) -> OrderState:
 
 
 def _accepted(state: OrderState, event: Accepted) -> OrderState:
-    status = _settled(state) if state.status in _UNANSWERED else state.status
+    status = state.status
+    if status in _UNANSWERED:
+        status = _settled(state) if state.unanswered or state.filled else _NEW
     return _with(state, status=status, venue_order_id=event.venue_order_id or state.venue_order_id)
 
 
 def _filled(state: OrderState, fill: Fill) -> OrderState:
-    changed = _with(state, filled=state.filled + fill.quantity)
+    filled = state.filled + fill.quantity
     if state.status in TERMINAL:
-        return changed
-    if not changed.remaining:
-        return _ended(changed, OrderStatus.FILLED)
+        return _with(state, filled=filled)
+    if filled >= _most(state):
+        return _with(state, filled=filled, status=_FILLED, asked=None, unanswered=0)
+    changed = _with(state, filled=filled)
     return _with(changed, status=_settled(changed))
 
 
@@ -154,7 +162,7 @@ def _settled(state: OrderState) -> OrderStatus:
     if state.unanswered:
         cancels = state.asked is None or state.unanswered > 1
         return OrderStatus.PENDING_CANCEL if cancels else OrderStatus.PENDING_REPLACE
-    return OrderStatus.PARTIALLY_FILLED if state.filled else OrderStatus.NEW
+    return _PARTIALLY_FILLED if state.filled else _NEW
 
 
 def _most(state: OrderState) -> Decimal:

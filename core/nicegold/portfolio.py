@@ -6,9 +6,11 @@ and swap only; equity adds what the open positions would bring at the last price
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 from types import MappingProxyType
+from typing import Any
 
 import msgspec
 
@@ -25,10 +27,13 @@ from nicegold.model import (
     Side,
     Swap,
 )
-from nicegold.orders import OrderState, advance
+from nicegold.orders import TERMINAL, OrderState, advance
+from nicegold.sessions import DAY
 from nicegold.values import ZERO
 
 _ONE = Decimal(1)
+#: For so long after its end (ns) an order's trades are known: venues send them again for some days.
+KEPT = 30 * DAY
 _NAN = float("nan")
 
 
@@ -36,7 +41,7 @@ class NoRate(ValueError):
     """Nothing says what one currency is worth in the account's."""
 
 
-class Position(msgspec.Struct, frozen=True):
+class Position(msgspec.Struct, frozen=True, gc=False):
     """A net position: *quantity* lots, negative when short, that cost *cost* (price times lots).
 
     *realized* is account currency, before commission and swap.
@@ -57,17 +62,19 @@ class Position(msgspec.Struct, frozen=True):
 
         *value* is what one lot gains when the price rises by one, in account currency.
         """
-        held = self.quantity
-        if held * quantity >= 0:
-            return Position(self.symbol, held + quantity, self.cost + quantity * price, self.realized)
+        held, after = self.quantity, self.quantity + quantity
+        if not held or (held > 0) is (quantity > 0):
+            return Position(self.symbol, after, self.cost + quantity * price, self.realized)
+        if not after:
+            realized = self.realized + (held * price - self.cost) * value
+            return Position(self.symbol, after, ZERO, realized)
         closed = -quantity if abs(quantity) < abs(held) else held
         # The cost that leaves is also the cost in the profit, so rounding here cannot make money.
         left = self.cost if closed == held else self.cost * closed / held
-        opened = quantity + closed
         return Position(
             self.symbol,
-            held + quantity,
-            self.cost - left + opened * price,
+            after,
+            self.cost - left + (quantity + closed) * price,
             self.realized + (closed * price - left) * value,
         )
 
@@ -87,16 +94,26 @@ class Portfolio:
         self.halted = ""
         self._prices: dict[str, float] = {}
         self._priced_at: dict[str, int] = {}
+        self._flat = {symbol: Position(symbol) for symbol in self.instruments}
         self._positions: dict[str, Position] = {}
         self._held: dict[tuple[str, str], Position] = {}
         self._working: dict[str, OrderState] = {}
+        #: The working orders by id, oldest first.
+        self.orders: Mapping[str, OrderState] = MappingProxyType(self._working)
         #: Whose order it is, kept for the fill that comes after the end.
         self._strategies: dict[str, str] = {}
-        self._trades: set[tuple[str, str]] = set()
+        #: Trades in the books; and how often these changed, by trades and by what swaps cost.
+        self.fills = self.changes = 0
+        #: By order, the trades that are in the books.
+        self._trades: dict[str, set[str]] = {}
+        #: The orders that have ended, with the time; and by strategy the highest number of one forgotten.
+        self._ended: deque[tuple[int, str]] = deque()
+        self._forgotten: dict[str, int] = {}
         # Floats of cash and of the open positions, so that equity costs no Decimal on each bar.
         self._cash = float(account.cash)
         self._open: dict[str, tuple[float, float]] = {}
-        self._folds: dict[type[Event], Callable[..., None]] = {
+        #: What `apply` does with an event, by its kind; with any other it advances the order it is about.
+        self.folds: dict[type[Event], Callable[[Any], None]] = {
             Bar: self._mark_bar,
             Quote: self._mark_quote,
             Order: self._add_order,
@@ -107,7 +124,7 @@ class Portfolio:
 
     def apply(self, event: Event) -> None:
         """Fold *event* in."""
-        self._folds.get(type(event), self._advance)(event)
+        self.folds.get(type(event), self.advance)(event)
 
     # What the market says.
 
@@ -135,17 +152,28 @@ class Portfolio:
         pairs = f"{currency}{self.currency} or {self.currency}{currency}"
         raise NoRate(f"no rate from {currency} to {self.currency}: add a feed for the instrument {pairs}")
 
+    def rate_for(self, symbol: str) -> Decimal:
+        """Units of account currency for one of the currency that *symbol* is priced in.
+
+        Raises NoRate when there is none, or *symbol* is not an instrument of this run.
+        """
+        instrument = self.instruments.get(symbol)
+        if instrument is None:
+            raise NoRate(f"{symbol} is not an instrument of this run")
+        return _ONE if instrument.currency == self.currency else self.rate(instrument.currency)
+
     def value(self, symbol: str, quantity: Decimal, price: Decimal) -> Decimal:
         """What *quantity* lots at *price* are worth, in account currency."""
-        return quantity * price * self._value_of_point(symbol)
+        instrument = self.instruments[symbol]
+        worth = quantity * price * instrument.lot_size
+        return worth if instrument.currency == self.currency else worth * self.rate(instrument.currency)
 
     # What we hold.
 
     def position(self, symbol: str, strategy: str | None = None) -> Position:
         """The account's net position, or the part of it that *strategy*'s orders made."""
-        if strategy is None:
-            return self._positions.get(symbol) or Position(symbol)
-        return self._held.get((strategy, symbol)) or Position(symbol)
+        known = self._positions.get(symbol) if strategy is None else self._held.get((strategy, symbol))
+        return known or self._flat.get(symbol) or Position(symbol)
 
     @property
     def positions(self) -> Mapping[str, Position]:
@@ -161,6 +189,13 @@ class Portfolio:
     def strategy_of(self, order_id: str) -> str:
         """Whose order it is or was; empty when it was never ours."""
         return self._strategies.get(order_id, "")
+
+    def has_forgotten(self, order_id: str) -> bool:
+        """Whether it is an order of ours that ended so long ago that its trades are not known any more."""
+        if order_id in self._strategies:
+            return False
+        strategy, _, number = order_id.rpartition("-")
+        return number.isdecimal() and int(number) <= self._forgotten.get(strategy, 0)
 
     def working(self, symbol: str | None = None, strategy: str | None = None) -> list[OrderState]:
         """The orders that may still fill, oldest first."""
@@ -187,21 +222,30 @@ class Portfolio:
         """
         known = self._working.get(order.id)
         quantity = order.quantity if known is None else max(order.quantity - known.filled, ZERO)
-        adds = {True: ZERO, False: ZERO, not order.reduce_only: quantity}
+        adding, reducing = (ZERO, quantity) if order.reduce_only else (quantity, ZERO)
         for state in self._working.values():
             other = state.order
             if other.side is order.side and other.symbol == order.symbol and other.id != order.id:
-                adds[not other.reduce_only] += state.remaining
+                if other.reduce_only:
+                    reducing += state.remaining
+                else:
+                    adding += state.remaining
         sign = order.side.sign
-        held = self.position(order.symbol).quantity
-        reduced = min(adds[False], max(-held * sign, ZERO))
-        return held + (reduced + adds[True]) * sign
+        held = self._positions.get(order.symbol, self._flat[order.symbol]).quantity
+        if reducing:
+            adding += min(reducing, max(-held * sign, ZERO))
+        return held + adding * sign
 
     def has_fill(self, fill: Fill) -> bool:
         """Whether this trade is already in the books."""
-        return (fill.order_id, fill.trade_id) in self._trades
+        return fill.trade_id in self._trades.get(fill.order_id, ())
 
     # What it is worth.
+
+    @property
+    def stakes(self) -> tuple[float, dict[str, tuple[float, float]]]:
+        """Cash, and the units and cost of each open position: what equity is made of, besides prices."""
+        return self._cash, dict(self._open)
 
     @property
     def unrealized(self) -> float:
@@ -248,33 +292,59 @@ class Portfolio:
     def _add_order(self, order: Order) -> None:
         self._working[order.id] = OrderState(order)
         self._strategies[order.id] = order.strategy
+        if self._ended and self._ended[0][0] < self.time - KEPT:
+            self._forget()
 
-    def _advance(self, event: Event) -> None:
-        order_id = getattr(event, "order_id", None)
-        if order_id in self._working:
-            state = advance(self._working[order_id], event)
-            if state.is_working:
-                self._working[order_id] = state
-            else:
-                del self._working[order_id]
+    def advance(self, event: Event) -> None:
+        """Fold in what *event* says of a working order."""
+        order_id = getattr(event, "order_id", "")
+        before = self._working.get(order_id)
+        if before is None:
+            return
+        after = advance(before, event)
+        if after.status in TERMINAL:
+            del self._working[order_id]
+            self._ended.append((self.time, order_id))
+        else:
+            self._working[order_id] = after
 
     def _add_fill(self, fill: Fill) -> None:
-        if self.has_fill(fill):
+        trades = self._trades.get(fill.order_id)
+        if trades is None:
+            trades = self._trades[fill.order_id] = set()
+        if fill.trade_id in trades:
             return
+        symbol, quantity, price = fill.symbol, fill.signed_quantity, fill.price
         # First, as it can raise: a fill is booked whole or not at all.
-        value = self.instruments[fill.symbol].lot_size * fill.rate
-        self._trades.add((fill.order_id, fill.trade_id))
-        self._advance(fill)
-        before = self.position(fill.symbol)
-        after = before.after(fill.signed_quantity, fill.price, value)
-        self._positions[fill.symbol] = after
-        mine = (fill.strategy, fill.symbol)
-        self._held[mine] = self.position(fill.symbol, fill.strategy).after(
-            fill.signed_quantity, fill.price, value
-        )
+        lot = self.instruments[symbol].lot_size
+        value = lot * fill.rate
+        trades.add(fill.trade_id)
+        self.fills += 1
+        self.advance(fill)
+        flat, mine = self._flat[symbol], (fill.strategy, symbol)
+        before, held = self._positions.get(symbol, flat), self._held.get(mine, flat)
+        after = self._positions[symbol] = before.after(quantity, price, value)
+        # While one strategy trades the symbol, the account's position is its own.
+        self._held[mine] = after if held is before else held.after(quantity, price, value)
         self.commission += fill.commission
         self._pay(after.realized - before.realized - fill.commission)
-        self._reopen(after, fill)
+        if not after.quantity:
+            self._open.pop(symbol, None)
+            return
+        self._open[symbol] = (float(after.quantity * lot), float(after.cost * lot))
+        # A fill can come before the first price, and equity must not wait for it.
+        if symbol not in self._prices:
+            self._prices[symbol] = float(price)
+
+    def _forget(self) -> None:
+        """Let go of orders that ended long ago, so that memory does not grow with all that ever traded."""
+        while self._ended and self._ended[0][0] < self.time - KEPT:
+            _, order_id = self._ended.popleft()
+            self._trades.pop(order_id, None)
+            strategy = self._strategies.pop(order_id, "")
+            number = order_id.removeprefix(f"{strategy}-")
+            if number.isdecimal():
+                self._forgotten[strategy] = max(int(number), self._forgotten.get(strategy, 0))
 
     def _add_swap(self, swap: Swap) -> None:
         self.swap += swap.amount
@@ -284,23 +354,9 @@ class Portfolio:
         self.halted = self.halted or event.reason or "no reason given"
 
     def _pay(self, amount: Decimal) -> None:
+        self.changes += 1
         self.cash += amount
         self._cash = float(self.cash)
-
-    def _reopen(self, position: Position, fill: Fill) -> None:
-        if position.quantity:
-            lot = self.instruments[fill.symbol].lot_size
-            self._open[fill.symbol] = (float(position.quantity * lot), float(position.cost * lot))
-            # A fill can come before the first price, and equity must not wait for it.
-            self._prices.setdefault(fill.symbol, float(fill.price))
-        else:
-            self._open.pop(fill.symbol, None)
-
-    def _value_of_point(self, symbol: str) -> Decimal:
-        instrument = self.instruments[symbol]
-        if instrument.currency == self.currency:
-            return instrument.lot_size
-        return instrument.lot_size * self.rate(instrument.currency)
 
     def _margin_of(self, position: Position) -> Decimal:
         if not position.quantity:

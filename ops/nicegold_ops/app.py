@@ -22,6 +22,8 @@ from nicegold_ops.liveness import Liveness
 from nicegold_ops.pager import Pager
 from nicegold_ops.quarantine import Quarantine
 from nicegold_ops.telemetry import Telemetry
+from nicegold_ops.telemetry.backlog import MOST
+from nicegold_ops.valuation import Valuation
 
 #: Under this name the pager watches; a configured plugin cannot have it.
 PAGER = "pager"
@@ -45,6 +47,7 @@ class App:
     telemetry: Telemetry
     quarantine: Quarantine
     curve: Curve
+    valuation: Valuation
     pager: Pager | None
     liveness: Liveness
     sources: Mapping[str, Source]
@@ -106,6 +109,8 @@ def bootstrap(
         undo.pop_all()
     portfolio = Portfolio(Account(settings.run.cash, settings.run.currency), settings.instruments)
     telemetry.watch_portfolio(portfolio)
+    telemetry.watch_read(journal.read)
+    curve = Curve(float(settings.run.cash), _day_of(settings.instruments))
     return App(
         settings=settings,
         run=run,
@@ -117,13 +122,15 @@ def bootstrap(
             portfolio,
             cause=telemetry.cause,
             flatten=settings.run.on_halt == "flatten",
+            read=journal.read,
         ),
         portfolio=portfolio,
         store=store,
         journal=journal,
         telemetry=telemetry,
         quarantine=Quarantine(folder / "quarantine", telemetry.count_defect),
-        curve=Curve(float(settings.run.cash), _day_of(settings.instruments)),
+        curve=curve,
+        valuation=Valuation(portfolio, curve),
         pager=pager,
         liveness=Liveness(_patience(settings), monotonic, host.call("health")),
         sources=sources,
@@ -187,11 +194,14 @@ def _patience(settings: Settings) -> float:
 
 def recorded(journal: Journal, telemetry: Telemetry) -> Callable[[Event], None]:
     """The record port: first where it cannot be lost, then counted."""
-    record, count = journal.record, telemetry.count
+    record, backlog = journal.record, telemetry.backlog
+    wait, waiting, settle = backlog.waiting.append, backlog.waiting, backlog.settle
 
     def both(event: Event) -> None:
         record(event)
-        count(event)
+        wait(event)
+        if len(waiting) > MOST:
+            settle()
 
     return both
 

@@ -6,11 +6,16 @@ longer, but the deepest drawdown and the end are always among them.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
+from typing import TypeAlias
 
 import msgspec
 import numpy as np
+
+Series: TypeAlias = np.ndarray[tuple[int], np.dtype[np.float64]]
+Flags: TypeAlias = np.ndarray[tuple[int], np.dtype[np.bool_]]
 
 #: Samples looked at together: numpy on a chunk costs less than Python on each.
 _CHUNK = 4096
@@ -55,20 +60,27 @@ class Curve:
         if len(self._times) >= _CHUNK:
             self.settle()
 
+    def extend(self, times: list[int], equity: Series, is_exposed: Flags) -> None:
+        """As `sample`, for many at once."""
+        self.settle()
+        self._work_in(times, equity, is_exposed)
+
     def settle(self) -> None:
         """Work in what waits; call it before reading."""
-        if not self._times:
-            return
-        equity = np.array(self._equity)
+        if self._times:
+            times, equity, held = self._times, np.array(self._equity), np.array(self._held, dtype=bool)
+            self._times, self._equity, self._held = [], [], []
+            self._work_in(times, equity, held)
+
+    def _work_in(self, times: list[int], equity: Series, held: Flags) -> None:
         peaks = np.maximum.accumulate(np.maximum(equity, self._peak))
         drawdowns = np.where(peaks > 0, 1.0 - equity / np.where(peaks > 0, peaks, 1.0), 0.0)
         self._peak, self.final = float(peaks[-1]), float(equity[-1])
-        self._exposed += sum(self._held)
-        self._keep_closes()
-        self._keep_points(drawdowns)
-        self._keep_extremes(drawdowns)
-        self.samples += len(self._times)
-        self._times, self._equity, self._held = [], [], []
+        self._exposed += int(np.count_nonzero(held))
+        self._keep_closes(times, equity)
+        self._keep_points(times, equity, drawdowns)
+        self._keep_extremes(times, equity, drawdowns)
+        self.samples += len(times)
 
     @property
     def exposure(self) -> float:
@@ -91,27 +103,28 @@ class Curve:
         extremes = [point for point in (self._deepest, self._last) if point is not None]
         return sorted(dict.fromkeys([*self._points, *extremes]), key=lambda point: point.time)
 
-    def _keep_closes(self) -> None:
-        days = [self._day_of(time) for time in self._times[:: len(self._times) - 1 or 1]]
-        if len(set(days)) == 1:
-            self._closes[days[0]] = self._equity[-1]
-            return
-        for time, equity in zip(self._times, self._equity, strict=True):
-            self._closes[self._day_of(time)] = equity
+    def _keep_closes(self, times: list[int], equity: Series) -> None:
+        begin, day = 0, self._day_of(times[0])
+        while begin < len(times):
+            # The last sample of the day: the first one that is of another day is looked for by halves.
+            end = bisect_right(times, day, lo=begin, key=self._day_of)
+            self._closes[day] = float(equity[end - 1])
+            begin = end
+            if begin < len(times):
+                day = self._day_of(times[begin])
 
-    def _keep_points(self, drawdowns: np.ndarray[tuple[int], np.dtype[np.float64]]) -> None:
-        for number, time in enumerate(self._times):
-            if self._taken % self._stride == 0:
-                self._points.append(Point(time, self._equity[number], float(drawdowns[number])))
-            self._taken += 1
-        if len(self._points) >= 2 * _POINTS:
+    def _keep_points(self, times: list[int], equity: Series, drawdowns: Series) -> None:
+        for number in range(-self._taken % self._stride, len(times), self._stride):
+            self._points.append(Point(times[number], float(equity[number]), float(drawdowns[number])))
+        self._taken += len(times)
+        while len(self._points) >= 2 * _POINTS:
             self._points = self._points[::2]
             self._stride *= 2
 
-    def _keep_extremes(self, drawdowns: np.ndarray[tuple[int], np.dtype[np.float64]]) -> None:
+    def _keep_extremes(self, times: list[int], equity: Series, drawdowns: Series) -> None:
         """The points that a picture must not miss, whatever else it leaves out."""
         deepest = int(drawdowns.argmax())
         if drawdowns[deepest] > self.max_drawdown:
             self.max_drawdown = float(drawdowns[deepest])
-            self._deepest = Point(self._times[deepest], self._equity[deepest], self.max_drawdown)
-        self._last = Point(self._times[-1], self._equity[-1], float(drawdowns[-1]))
+            self._deepest = Point(times[deepest], float(equity[deepest]), self.max_drawdown)
+        self._last = Point(times[-1], float(equity[-1]), float(drawdowns[-1]))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import reduce
 from operator import or_
 from pathlib import Path
@@ -24,7 +25,7 @@ _MARKET = frozenset({Bar, Quote})
 #: With these a block is closed and on the disk before anything else happens.
 _AT_ONCE = frozenset({Started, Order, Cancel, Replace, Fill, Unknown, Halted, Finished})
 #: Events in a block before it is written anyway.
-BLOCK_SIZE = 2000
+BLOCK_SIZE = 4000
 _GENESIS = bytes(32)
 
 metadata = sa.MetaData()
@@ -75,7 +76,7 @@ def _kinds(parent: type[Event]) -> list[type[Event]]:
     return children + [kind for child in children for kind in _kinds(child)]
 
 
-_encoder = msgspec.json.Encoder()
+_encode_into = msgspec.json.Encoder().encode_into
 _decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(reduce(or_, _kinds(Event)))
 
 
@@ -96,17 +97,19 @@ def open_journal(path: Path | None, *, durable: bool = True) -> sa.Engine:
     @sa.event.listens_for(engine, "connect")
     def _prepare(connection: sqlite3.Connection, _: object) -> None:
         connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+        # What left nothing outside can be run again, so it need not survive the loss of power.
+        connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'OFF'}")
 
     try:
         metadata.create_all(engine)
     except sa.exc.OperationalError as error:
         engine.dispose()
         raise JournalFailed(f"{path}: the journal cannot be opened: {error.orig}") from None
-    except sa.exc.DatabaseError as error:
+    # SQLite's message is not text where it quotes what is damaged.
+    except (sa.exc.DatabaseError, UnicodeDecodeError) as error:
         engine.dispose()
         raise DataError(
-            f"{path} is not a journal: {error.orig}; move it away, or name another folder in [run] state"
+            f"{path} is not a journal: {_said(error)}; move it away, or name another folder in [run] state"
         ) from None
     return engine
 
@@ -128,10 +131,17 @@ class Journal:
         self._cause = cause
         self._durable = durable
         self.by_reference = by_reference
-        self._pending: list[Event] = []
-        self._unread = 0
-        self._read_until = 0
-        self._sequence = 0
+        # How many market events came that can be read again, and the time of the latest, by kind.
+        self._bars, self._quotes = [0, 0], [0, 0]
+        #: By kind, the cells in which such events are counted instead of being recorded.
+        self.read: dict[type[Event], list[int]] = (
+            {Bar: self._bars, Quote: self._quotes} if by_reference else {}
+        )
+        # Encoded as they come: kept, so many events would push what trading needs out of the caches.
+        self._pending = bytearray()
+        self._events = 0
+        #: Of those market events, how many the journal speaks of; and the other events that it has.
+        self._noted = self._recorded = 0
         self._first = 1
         self._number = 0
         self._digest = _GENESIS
@@ -143,25 +153,28 @@ class Journal:
 
         Raises JournalFailed when it cannot be written; what was written before stays.
         """
-        self._sequence += 1
         kind = type(event)
-        if self.by_reference and kind in _MARKET:
-            self._unread += 1
-            self._read_until = event.time  # type: ignore[attr-defined]  # both market events have it
-            return
-        self._note_market()
-        if kind not in _MARKET and self._cause[0] == self._sequence:
-            self._pending.append(Received())
-        self._pending.append(event)
-        if (self._durable and kind in _AT_ONCE) or len(self._pending) >= BLOCK_SIZE:
+        unread = self._bars[0] + self._quotes[0] - self._noted
+        if unread:
+            self._note_market(unread)
+        self._recorded += 1
+        if self._cause[0] == self._noted + self._recorded and kind not in _MARKET:
+            self._append(Received())
+        _encode_into(event, self._pending, -1)
+        self._pending += b"\n"
+        self._events += 1
+        if (self._durable and kind in _AT_ONCE) or self._events >= BLOCK_SIZE:
             self.flush()
 
     def flush(self) -> None:
         """Write what waits as one block."""
-        self._note_market()
+        unread = self._bars[0] + self._quotes[0] - self._noted
+        if unread:
+            self._note_market(unread)
         if not self._pending:
             return
-        payload = _encoder.encode_lines(self._pending)
+        sequence = self._noted + self._recorded
+        payload = bytes(self._pending)
         digest = hashlib.sha256(self._digest + payload).digest()
         with self._transaction() as connection:
             connection.execute(
@@ -169,20 +182,25 @@ class Journal:
                     run=self._run.run,
                     number=self._number,
                     first_sequence=self._first,
-                    last_sequence=self._sequence,
+                    last_sequence=sequence,
                     payload=payload,
                     digest=digest,
                 )
             )
-        self._pending = []
+        self._pending.clear()
+        self._events = 0
         self._digest = digest
         self._number += 1
-        self._first = self._sequence + 1
+        self._first = sequence + 1
 
-    def _note_market(self) -> None:
-        if self._unread:
-            self._pending.append(MarketRead(events=self._unread, time=self._read_until))
-            self._unread = 0
+    def _note_market(self, unread: int) -> None:
+        self._append(MarketRead(events=unread, time=max(self._bars[1], self._quotes[1])))
+        self._noted += unread
+
+    def _append(self, event: Event) -> None:
+        _encode_into(event, self._pending, -1)
+        self._pending += b"\n"
+        self._events += 1
 
     def _transaction(self) -> Any:
         return _Transaction(self._store)
@@ -212,7 +230,7 @@ class _Transaction:
 
 def all_runs(store: sa.Engine) -> list[Run]:
     """The runs in the journal, oldest first."""
-    with store.connect() as connection:
+    with _readable(store), store.connect() as connection:
         rows = connection.execute(runs.select().order_by(runs.c.started_at, runs.c.run))
         return [Run(*row) for row in rows]
 
@@ -249,22 +267,40 @@ def read(store: sa.Engine, run: str) -> Iterator[Event]:
 def _stored(store: sa.Engine, run: str) -> Iterator[Event]:
     digest = _GENESIS
     for number, block in enumerate(_rows(store, run)):
-        digest = hashlib.sha256(digest + block.payload).digest()
+        digest = hashlib.sha256(digest + (block.payload or b"")).digest()
         if block.number != number or block.digest != digest:
             raise DataError(
                 f"{store.url.database}: block {number} of run {run} is missing or was changed; "
                 "the events before it are sound"
             )
-        yield from _decoder.decode_lines(block.payload)
+        try:
+            events = _decoder.decode_lines(block.payload)
+        except ValueError as error:  # its digest is right: it was written by something else
+            raise DataError(
+                f"{store.url.database}: block {number} of run {run} cannot be read: {error}"
+            ) from None
+        yield from events
 
 
 def _rows(store: sa.Engine, run: str) -> Iterator[Any]:
     query = blocks.select().where(blocks.c.run == run).order_by(blocks.c.number)
+    with _readable(store), store.connect().execution_options(yield_per=100) as connection:
+        yield from connection.execute(query)
+
+
+@contextmanager
+def _readable(store: sa.Engine) -> Iterator[None]:
+    """Make DataError, which names the file, of what goes wrong inside."""
     try:
-        with store.connect().execution_options(yield_per=100) as connection:
-            yield from connection.execute(query)
-    except sa.exc.DatabaseError as error:
-        raise DataError(f"{store.url.database} cannot be read: {error.orig}") from None
+        yield
+    # Where a cell is damaged it may be of another type than its column.
+    except (sa.exc.DatabaseError, ValueError, TypeError, OverflowError, MemoryError) as error:
+        raise DataError(f"{store.url.database} cannot be read: {_said(error)}") from None
+
+
+def _said(error: Exception) -> object:
+    """What SQLite says, without what SQLAlchemy adds."""
+    return getattr(error, "orig", None) or error
 
 
 def payloads(store: sa.Engine, run: str) -> bytes:

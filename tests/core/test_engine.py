@@ -1086,3 +1086,76 @@ def test_executions_are_told_as_they_come():
     run(engine, bar(), *says)
 
     assert says == seen.events[-4:]
+
+
+# A venue that rests.
+
+
+@plugin
+class Resting:
+    """A venue that fills nothing and counts how often it is asked; *says* whether it may rest."""
+
+    says: Any = True
+    asked: list[Market] = field(default_factory=list)
+
+    @hookimpl
+    def rests(self) -> Any:
+        if isinstance(self.says, Exception):
+            raise self.says
+        return self.says
+
+    @hookimpl
+    def place_order(self, order: Order) -> Accepted:
+        return Accepted(order_id=order.id, time=order.time)
+
+    @hookimpl
+    def match_orders(self, market: Market) -> list[Execution] | None:
+        self.asked.append(market)
+        return None
+
+
+def test_a_venue_that_rests_is_asked_only_while_an_order_works():
+    venue = Resting()
+    engine, _ = engine_with(s=Says(on_bars=[None, [limit(buy())]]), venue=venue)
+
+    for number in range(4):
+        engine.handle(bar(number=number))
+
+    assert [bar(number=2), bar(number=3)] == venue.asked
+
+
+@pytest.mark.parametrize("says", [None, False, RuntimeError("who knows"), "yes"])
+def test_a_venue_that_does_not_say_that_it_rests_is_asked_each_time(says):
+    venue = Resting(says=says)
+    engine, _ = engine_with(venue=venue)
+
+    engine.handle(bar())
+
+    assert [bar()] == venue.asked
+
+
+def test_of_two_venues_both_must_rest():
+    engine, _ = engine_with(venue=Resting(), other=(other := Resting(says=None)))
+
+    engine.handle(bar())
+
+    assert [bar()] == other.asked
+
+
+def test_failing_to_say_whether_it_rests_is_told():
+    _, seen = engine_with(venue=Resting(says=RuntimeError("who knows")))
+
+    assert [("venue", "rests")] == [(each.plugin, each.hook) for each in seen.of(PluginFailed)]
+
+
+def test_a_fill_of_an_order_that_ended_too_long_ago_is_not_believed():
+    engine, seen = engine_with(s=Says(on_bars=[[buy()], [buy()]]), desk=Desk())
+    engine.handle(bar())
+    engine.handle(filled("s-1"))
+    # The next order, more than a month later, is when the first is forgotten.
+    engine.handle(bar(number=50_000))
+
+    engine.handle(filled("s-1", trade="t-2"), "desk")
+
+    assert 1 == len(seen.of(Fill))
+    assert "reports a fill of s-1, which ended too long ago" in seen.of(Halted)[0].reason

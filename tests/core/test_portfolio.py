@@ -280,6 +280,38 @@ def test_an_order_works_until_it_ends_and_its_strategy_is_remembered():
         assert ("s", "") == (portfolio.strategy_of("s-1"), portfolio.strategy_of("other-1"))
 
 
+def test_an_order_that_ended_long_ago_is_forgotten_and_one_that_works_is_not():
+    old, working = market_order(id="s-1", strategy="s"), market_order(id="s-2", strategy="s")
+    portfolio = fold([old, working, fill("0.10", "2000")])
+
+    fold([bar(2000.0, number=60 * 24 * 31), market_order(id="s-3", strategy="s")], portfolio)
+
+    assert [True, False, False] == [portfolio.has_forgotten(each) for each in ("s-1", "s-2", "s-3")]
+    assert ["", "s", "s"] == [portfolio.strategy_of(each) for each in ("s-1", "s-2", "s-3")]
+    assert not portfolio.has_forgotten("other-1")
+    assert not portfolio.has_forgotten("by hand")
+
+
+def test_an_order_that_ended_last_week_is_remembered_with_its_trades():
+    portfolio = fold([bar(2000.0), market_order(id="s-1", strategy="s"), fill("0.10", "2000")])
+
+    fold([bar(2000.0, number=60 * 24 * 7), market_order(id="s-2", strategy="s")], portfolio)
+
+    assert not portfolio.has_forgotten("s-1")
+    assert portfolio.has_fill(fill("0.10", "2000"))
+
+
+def test_memory_holds_only_what_ended_lately():
+    portfolio = books()
+
+    for number in range(500):
+        order = market_order(id=f"s-{number}", strategy="s")
+        fold([bar(2000.0, number=number * 60 * 24), order, fill("0.10", "2000", order=order.id)], portfolio)
+
+    assert 500 == portfolio.fills
+    assert 32 >= sum(not portfolio.has_forgotten(f"s-{number}") for number in range(500))
+
+
 def test_working_orders_are_listed_by_symbol_and_strategy_oldest_first():
     orders = [
         market_order(id="a-1", strategy="a"),

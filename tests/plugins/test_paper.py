@@ -1428,3 +1428,30 @@ def test_the_pages_subclass_replaces_a_cost(tmp_path: Path):
     seen = trade({0: [buy()]}, flat(0), flat(1, 2000.0, spread=1.0), paper=thin)
 
     assert [("script-1", "1", "2001.50")] == fills(seen)
+
+
+# When it need not look.
+
+
+class Slow(Paper):
+    def latency_of(self, request: Any) -> int:
+        return SECOND
+
+
+@pytest.mark.parametrize(
+    ("rests", "paper", "instrument"),
+    [
+        (True, Paper(), GOLD),
+        (True, Paper(commission_rate=Decimal("0.0001"), slippage=Decimal("0.10")), GOLD),
+        (False, Paper(latency_ms=1), GOLD),
+        (False, Slow(), GOLD),
+        (False, Paper(), replace(GOLD, margin_rate=Decimal("0.01"))),
+        (False, Paper(), replace(GOLD, swap_long=Decimal("-1"))),
+        (False, Paper(), replace(GOLD, swap_short=Decimal(1))),
+        (False, Paper(), replace(GOLD, currency="JPY")),
+    ],
+)
+def test_it_rests_without_orders_unless_time_or_prices_matter_to_it(rests, paper, instrument):
+    paper.startup({"XAUUSD": instrument}, ACCOUNT)
+
+    assert rests is paper.rests()

@@ -18,6 +18,7 @@ from nicegold import (
     Cancel,
     Canceled,
     Event,
+    Execution,
     Expired,
     Fill,
     Instrument,
@@ -31,9 +32,11 @@ from nicegold import (
     Replace,
     Replaced,
     Request,
+    Resting,
     Sessions,
     Side,
     TimeInForce,
+    hookimpl,
 )
 from nicegold.testing import GOLD, MINUTE, START, bar, encoded, engine_with
 from nicegold_plugins.brokers.paper import Paper
@@ -87,8 +90,8 @@ class Run(NamedTuple):
             yield market, made
 
 
-def run(case: Case, instrument: Instrument = GOLD) -> Run:
-    paper = Paper(**case.costs)
+def run(case: Case, instrument: Instrument = GOLD, venue: type[Paper] = Paper) -> Run:
+    paper = venue(**case.costs)
     engine, seen = engine_with(
         instruments={instrument.symbol: instrument},
         script=Script(requests=case.requests, on_fills={}),
@@ -380,13 +383,35 @@ def test_the_venues_books_are_ours(case: Case):
     in_dollars, in_yen = run(case, COSTLY), run(_for_yen(case), YEN)
 
     for done in (in_dollars, in_yen):
-        account = done.paper.account
-        assert [(each.symbol, each.quantity, each.cost) for each in account.positions.values()] == [
-            (each.symbol, each.quantity, each.cost) for each in done.portfolio.positions.values()
-        ]
-        assert account.cash == done.portfolio.cash
-        assert account.commission == done.portfolio.commission
-        assert account.swap == done.portfolio.swap
+        symbols = done.portfolio.instruments
+        assert {each: done.portfolio.position(each).quantity for each in symbols} == done.paper.lots
+    # Only where a rate is needed has the venue an account of its own.
+    account, ours = in_yen.paper.account, in_yen.portfolio
+    assert [(each.symbol, each.quantity, each.cost) for each in account.positions.values()] == [
+        (each.symbol, each.quantity, each.cost) for each in ours.positions.values()
+    ]
+    assert ours.cash == account.cash
+    assert ours.commission == account.commission
+    assert ours.swap == account.swap
+
+
+class Thorough(Paper):
+    """Looks at each bar, and at all that may happen to each order, also where there is a shorter way."""
+
+    @hookimpl
+    def rests(self) -> bool:
+        return False
+
+    def _fill_alone(self, resting: Resting, market: Market) -> list[Execution]:
+        return self._meet_all(market)
+
+
+@often
+@given(case=cases)
+def test_the_shorter_ways_lead_to_the_same(case: Case):
+    shorter, longer = run(case), run(case, venue=Thorough)
+
+    assert encoded(shorter.events) == encoded(longer.events)
 
 
 @often

@@ -10,9 +10,10 @@ from pathlib import Path
 import msgspec
 from prometheus_client.registry import CollectorRegistry
 
-from nicegold import Market, Portfolio
+from nicegold import Event, Market, Portfolio
 from nicegold.host import Enabled
 from nicegold.plugin import PROJECT
+from nicegold_ops.telemetry.backlog import Backlog
 from nicegold_ops.telemetry.books import Books
 from nicegold_ops.telemetry.collector import Collector, Plugin
 from nicegold_ops.telemetry.counts import LabelGuard
@@ -65,13 +66,16 @@ class Telemetry:
         guard = LabelGuard()
         self._feeds = Feeds(guard, wall)
         self._events = EventCounters(guard, self._feeds.rejected, self._count_failed)
-        self._collector = Collector(self._recorder, self._watch, self._events, self._feeds, guard)
+        self.backlog = Backlog(self._events.count)
+        self._collector = Collector(
+            self._recorder, self._watch, self._events, self._feeds, guard, self.backlog.settle
+        )
         self.registry.register(self._collector)
         self._server: Server | None = None
         #: The observe port.
         self.observe = self._watch.observe
         #: Counts an event that the engine tells. Never raises.
-        self.count = self._events.count
+        self.count = self.backlog.take
         #: Gives what counts a feed's messages.
         self.feed_counter: Callable[[str], Callable[[Market], None]] = self._feeds.counter
 
@@ -92,6 +96,10 @@ class Telemetry:
     def watch_portfolio(self, portfolio: Portfolio) -> None:
         """Show *portfolio*'s figures at each scrape."""
         self._collector.books = Books(portfolio)
+
+    def watch_read(self, read: Mapping[type[Event], list[int]]) -> None:
+        """Show how many market events of each kind were *read*, besides those that are counted."""
+        self._events.read = read
 
     def watch_queue(self, name: str, depth: Callable[[], int]) -> None:
         """Show how much waits in the queue *name* at each scrape."""

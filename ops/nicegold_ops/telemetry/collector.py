@@ -47,7 +47,13 @@ class Collector(Base):
     """Reads the parts of telemetry. None of them waits for it or knows of it."""
 
     def __init__(
-        self, recorder: FlightRecorder, watch: Watch, events: EventCounters, feeds: Feeds, guard: LabelGuard
+        self,
+        recorder: FlightRecorder,
+        watch: Watch,
+        events: EventCounters,
+        feeds: Feeds,
+        guard: LabelGuard,
+        settle: Callable[[], None],
     ) -> None:
         self.plugins: Mapping[str, Plugin] = {}
         self.books: Books | None = None
@@ -59,9 +65,11 @@ class Collector(Base):
         self._events = events
         self._feeds = feeds
         self._guard = guard
+        self._settle = settle
 
     def collect(self) -> Iterator[Family]:
         """All families. A part that fails is left out and counted; the others are still told."""
+        self._settle()
         totals = self.totals()
         parts = (self._hooks, self._engine, self._feed, self._orders, self._risk, self._money, self._self)
         for part in parts:

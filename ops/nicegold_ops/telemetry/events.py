@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
-import msgspec
-
 from nicegold import (
     Bar,
     Event,
@@ -24,7 +22,7 @@ from nicegold import (
     Vetoed,
 )
 from nicegold.host import ENGINE
-from nicegold.orders import advance
+from nicegold.orders import TERMINAL, advance
 from nicegold_ops.telemetry.counts import Cell, Counts, LabelGuard
 from nicegold_ops.telemetry.metrics import Labels
 
@@ -37,13 +35,6 @@ UNKNOWN = "unknown"
 _Row: TypeAlias = Mapping[OrderStatus | None, Cell]
 #: In a row, what stands for an order that never left.
 _VETOED = None
-
-
-class _Working(msgspec.Struct, frozen=True):
-    """An order that may still fill, and the row that its states are counted in."""
-
-    state: OrderState
-    row: _Row
 
 
 class EventCounters:
@@ -64,13 +55,17 @@ class EventCounters:
         self._failed = failed
         self._rejected = self.rejects.cell("broker", "rejected")
         self._rows: dict[Labels, _Row] = {}
-        self._working: dict[str, _Working] = {}
+        #: The orders that may still fill, and for each the row that its states are counted in.
+        self._states: dict[str, OrderState] = {}
+        self._row_of: dict[str, _Row] = {}
         handlers = self._handlers()
         # How often, and what else there is to do: one look-up is all that a bar costs.
         self._told: dict[type[Event], list[Any]] = {
             kind: [0, handlers.get(kind, self._advance)] for kind in _kinds()
         }
         self._told |= {Bar: [0, None], Quote: [0, None]}
+        #: Market events by kind that somebody else has counted: they come too often to be told of each.
+        self.read: Mapping[type[Event], list[int]] = {}
 
     def count(self, event: Event) -> None:
         """Count *event*. Never raises."""
@@ -86,19 +81,22 @@ class EventCounters:
 
     def told(self) -> list[tuple[Labels, float]]:
         """Events by their name."""
-        return [((kind.__name__,), float(count)) for kind, (count, _) in self._told.items()]
+        read = {kind: cell[0] for kind, cell in self.read.items()}
+        return [
+            ((kind.__name__,), float(count + read.get(kind, 0))) for kind, (count, _) in self._told.items()
+        ]
 
     @property
     def open_orders(self) -> int:
         """Orders that may still fill."""
-        return len(self._working)
+        return len(self._states)
 
     @property
     def unknown_orders(self) -> int:
         """Orders of which nobody knows whether the venue has them."""
         # list() copies in one step under the interpreter lock; a loop could meet a change.
-        working = list(self._working.values())
-        return sum(each.state.status is OrderStatus.UNKNOWN for each in working)
+        states = list(self._states.values())
+        return sum(each.status is OrderStatus.UNKNOWN for each in states)
 
     # How it comes to it.
 
@@ -119,7 +117,9 @@ class EventCounters:
         self.state = state
 
     def _add_order(self, order: Order) -> None:
-        self._enter(_Working(OrderState(order), self._row(self.broker, order)))
+        state = self._states[order.id] = OrderState(order)
+        row = self._row_of[order.id] = self._row(self.broker, order)
+        row[state.status][0] += 1
 
     def _add_veto(self, vetoed: Vetoed) -> None:
         self._row(self.broker, vetoed.order)[_VETOED][0] += 1
@@ -127,10 +127,9 @@ class EventCounters:
             self.rejects.add("engine" if objection.plugin == ENGINE else "risk", objection.plugin)
 
     def _place(self, placed: Placed) -> None:
-        working = self._working.get(placed.order_id)
-        if working is not None and placed.broker:
-            row = self._row(placed.broker, working.state.order)
-            self._working[placed.order_id] = _Working(working.state, row)
+        state = self._states.get(placed.order_id)
+        if state is not None and placed.broker:
+            self._row_of[placed.order_id] = self._row(placed.broker, state.order)
 
     def _reject(self, rejected: Rejected) -> None:
         self._rejected[0] += 1
@@ -138,23 +137,15 @@ class EventCounters:
 
     def _advance(self, event: Event) -> None:
         order_id: str = getattr(event, "order_id", "")
-        before = self._working.get(order_id)
+        before = self._states.get(order_id)
         if before is None:
             return
-        after = _Working(advance(before.state, event), before.row)
-        if after.state.status is before.state.status:
-            self._working[order_id] = after
-        else:
-            self._enter(after)
-
-    def _enter(self, working: _Working) -> None:
-        """The order has come into another state."""
-        state = working.state
-        working.row[state.status][0] += 1
-        if state.is_working:
-            self._working[state.order.id] = working
-        else:
-            self._working.pop(state.order.id, None)
+        after = self._states[order_id] = advance(before, event)
+        if after.status is before.status:
+            return
+        self._row_of[order_id][after.status][0] += 1
+        if after.status in TERMINAL:
+            del self._states[order_id], self._row_of[order_id]
 
     def _row(self, broker: str, order: Order) -> _Row:
         """The order's row. All states are in it from the first on, so that rates can be taken."""

@@ -20,6 +20,8 @@ BOUNDS = tuple(
 )[:78]
 
 _LE = np.array(BOUNDS, dtype="<i8")
+#: The bucket of each duration below 16 µs, as most are: looking it up costs a tenth of searching for it.
+_SHORT = np.searchsorted(_LE, np.arange(1 << 14)).astype("<i8")
 _LAYOUT = np.dtype(
     {
         "names": ["outcome", "start", "end", "sequence"],
@@ -93,9 +95,20 @@ def fold(records: bytes, after: int = 0) -> Totals:
         outcomes[SUCCESS],
         outcomes[VETOED],
         outcomes[ERROR],
-        tuple(np.bincount(np.searchsorted(_LE, durations), minlength=len(BOUNDS) + 1).tolist()),
+        tuple(np.bincount(_buckets(durations), minlength=len(BOUNDS) + 1).tolist()),
         int(durations.sum()),
         float(calls["end"].max()),
         float(calls["end"].max(where=calls["outcome"] == SUCCESS, initial=0.0)),
         int(calls["sequence"].max()),
     )
+
+
+def _buckets(
+    durations: np.ndarray[tuple[int], np.dtype[np.int64]],
+) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    """The number of the bucket that each of *durations* (ns) falls into."""
+    buckets = _SHORT[np.clip(durations, 0, len(_SHORT) - 1)]
+    long = durations >= len(_SHORT)
+    if long.any():
+        buckets[long] = np.searchsorted(_LE, durations[long])
+    return buckets
