@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import re
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).parents[1]
 #: A file with its text, or a console session.
@@ -19,6 +22,29 @@ def test_write_a_plugin_is_runnable_as_written(tmp_path):
     ideas = tmp_path / "ideas"
     assert (ideas / "out.json").stat().st_size > 1000
     assert (ideas / "out.html").read_text().startswith("<!doctype html>")
+
+
+def forms_in_docs() -> dict[str, list[str]]:
+    """The tests by feed in the table of forms in docs/data.md."""
+    section = (
+        (ROOT / "docs" / "data.md").read_text().partition("### Forms that are read")[2].partition("###")[0]
+    )
+    rows = [row.strip("|").split("|") for row in section.splitlines() if row.startswith("| ")][1:]
+    tests: dict[str, list[str]] = {}
+    for *_, feed, named in rows:
+        tests.setdefault(feed.strip(), []).extend(name.strip() for name in named.split(";"))
+    return tests
+
+
+@pytest.mark.parametrize("feed", ["csv", "ticks", "parquet", "dukascopy"])
+def test_each_form_in_the_docs_has_its_test_and_each_such_test_is_in_the_docs(feed):
+    module = importlib.import_module(f"tests.plugins.test_feed_{feed}")
+    named, forms = forms_in_docs()[feed], getattr(module, "FORMS", {})
+
+    unknown = [
+        name for name in named if name not in forms and not hasattr(module, f"test_{name.replace(' ', '_')}")
+    ]
+    assert ([], []) == (unknown, [name for name in forms if name not in named])
 
 
 def run_page(page: Path, folder: Path) -> None:

@@ -118,6 +118,24 @@ class Reading:
             self._midnights[day] = begins
         return begins + local - day
 
+    def labelled(self, local: int, ahead: int) -> int:
+        """When the clock shows *local* (ns UTC), of which a label says that it is *ahead* ns of UTC.
+
+        Raises ValueError if the clock says another thing.
+        """
+        time = local - ahead
+        try:
+            shown = self._clock.to_local(time)
+        except OverflowError:
+            raise ValueError("its time is out of range") from None
+        if shown != local:
+            raise ValueError(
+                f"its label says UTC{_show_hours(ahead)}, and timezone says UTC{_show_hours(shown - time)} "
+                "then; declare the clock that the label shows"
+            )
+        self._last = time
+        return time
+
     def _on_day_of_change(self, local: int) -> int:
         clock = self._clock
         if clock.skips(local):
@@ -134,6 +152,11 @@ def show_time(time: int) -> str:
     except OverflowError:
         return f"{time} ns after 1970"
     return moment.isoformat(" ", "auto" if moment.second or moment.microsecond else "minutes")
+
+
+def _show_hours(ahead: int) -> str:
+    minutes = abs(ahead) // (60 * SECOND)
+    return f"{'-' if ahead < 0 else '+'}{minutes // 60:02}:{minutes % 60:02}"
 
 
 def _is_zone(name: str) -> bool:

@@ -16,11 +16,12 @@ import msgspec
 from nicegold.clock import Clock, Reading
 from nicegold.sessions import DAY, SECOND
 
-#: Dates that are recognised, in strptime's notation. `%d/%m/%Y` and `%m/%d/%Y` look alike, so these
-#: must be declared.
+#: Dates that are recognised, in strptime's notation.
 DATES = ("%Y-%m-%d", "%Y.%m.%d", "%Y/%m/%d", "%Y%m%d", "%d.%m.%Y", "%d-%b-%Y", "%d-%b-%y", "%b %d, %Y")
 #: Times of day that are recognised. Seconds may have a fraction; `%f` alone is for 170000065.
 CLOCKS = ("%H:%M:%S", "%H:%M", "%H%M%S", "%H%M", "%H%M%S%f", "%I:%M:%S %p", "%I:%M %p")
+#: These look alike: they are told apart by days above 12, or must be declared.
+SLASHED = ("%d/%m/%Y", "%m/%d/%Y")
 #: Counts from 1970 that are recognised: how many digits stand for which unit in ns.
 _UNIX = {10: SECOND, 13: SECOND // 1000, 16: SECOND // 1_000_000, 19: 1}
 
@@ -38,11 +39,13 @@ _DIRECTIVES = {
     "%p": r"(?P<half>[APap][Mm])",
 }
 #: A label of UTC is read over: the clock is declared, and many a file that says so shows another.
-_LABEL = r" ?(?:Z|UTC|GMT|[+-]00:?00)"
+#: One of another offset must agree with the declared clock.
+_LABEL = r" ?(?:Z|UTC|GMT|(?P<sign>[+-])(?P<ahead>[01]\d(?::?[0-5]\d)?))"
 _LABEL_AT_END = re.compile(_LABEL.encode() + rb"$")
 _WHOLE = re.compile(r"(?P<date>.*%[Yymbd])(?:(?P<joiner>[^%])(?P<clock>%[HI].*))?")
 _FRACTION = re.compile(r"(?P<whole>.*%S)(?P<point>[.,]?)%f")
 _DIGITS_OF_FRACTION = 9
+_DIGITS_REMEMBERED = 3
 _UNIX_DAY = date(1970, 1, 1).toordinal()
 #: Thailand counts years from the Buddha's death, 543 before the common era.
 _BUDDHIST_FROM, _BUDDHIST = 2400, 543
@@ -124,6 +127,8 @@ KNOWN: tuple[TimeFormat | UnixTime, ...] = (
     *(TimeFormat(date) for date in DATES),
 )
 
+_SLASHED = (*(TimeFormat(SLASHED[0], " ", clock) for clock in CLOCKS), TimeFormat(SLASHED[0]))
+
 
 def recognise_time(
     texts: Iterable[str], forms: Sequence[TimeFormat | UnixTime] = KNOWN
@@ -132,6 +137,17 @@ def recognise_time(
     found = list(texts)
     best = max(forms, key=lambda form: sum(map(form.matches, found)))
     return best if any(map(best.matches, found)) else None
+
+
+def recognise_slashed(texts: Iterable[str]) -> tuple[TimeFormat, ...]:
+    """The forms of `SLASHED` in which all that looks like 5/1/2015 among *texts* is a date."""
+    found = list(texts)
+    form = recognise_time(found, _SLASHED)
+    if not isinstance(form, TimeFormat):
+        return ()
+    alike = [text.partition(form.joiner)[0] if form.clock else text for text in found if form.matches(text)]
+    forms = [TimeFormat(date, form.joiner, form.clock) for date in SLASHED]
+    return tuple(each for each in forms if all(_is_date(each.date, text) for text in alike))
 
 
 def show_bytes(text: bytes) -> str:
@@ -171,6 +187,7 @@ class _Texts:
         self._form = form
         self._reading = reading
         self._pattern = _pattern(form.date)
+        self._days: dict[bytes, int] = {}
         #: The beginning of each day, in ns UTC, but of those on which the clock is changed.
         self.midnights: dict[bytes, int] = {}
         self.clocks = _Clocks(form.clock)
@@ -179,7 +196,10 @@ class _Texts:
         """The time of two texts, in ns UTC. Raises ValueError."""
         if clock is None and date in self.midnights:
             return self.midnights[date]
-        day = self._day(date)
+        day = self._days[date] if date in self._days else self._day(date)
+        label = _LABEL_AT_END.search(clock or b"")
+        if clock and label and (ahead := _ahead(label)):
+            return self._reading.labelled(day + self._unlabelled(clock[: label.start()]), ahead)
         of_day = 0 if clock is None else self.clocks[clock]
         midnight = self._reading.midnight(day)
         if midnight is None:
@@ -187,55 +207,77 @@ class _Texts:
         self.midnights[date] = midnight
         return midnight + of_day
 
+    def _unlabelled(self, clock: bytes) -> int:
+        try:
+            return self.clocks[clock]
+        except KeyError:
+            raise ValueError(f'"{show_bytes(clock)}" is not a time of day like {self._form.clock}') from None
+
     def _day(self, text: bytes) -> int:
         shown = show_bytes(text)
         found = self._pattern.fullmatch(shown.strip())
         if found is None:
             raise ValueError(f'"{shown}" is not a date like {self._form.date}')
         try:
-            return _date(found)
+            day = self._days[text] = _date(found)
+            return day
         except ValueError as error:
             raise ValueError(f'"{shown}" is not a date: {error}') from None
 
 
 class _Clocks(dict[bytes, int]):
-    """Times of day by their text, without fractions: there are only so many."""
+    """Times of day by their text, without fractions: there are only so many.
+
+    Raises KeyError for one whose label is another than UTC: the date decides whether that is true.
+    """
 
     def __init__(self, form: str) -> None:
         self._form = form
         whole, self._point = _whole_seconds(form)
         self._pattern = _pattern(whole, label=True)
-        self._width = 0 if self._point else len("HHMMSS")
+        self._width = len("HHMMSS") if whole != form and not self._point else 0
+        self._fractions: dict[bytes, int] = {}
 
     def __missing__(self, text: bytes) -> int:
-        whole, fraction = self._split(text)
+        width = self._width
+        if width:
+            whole, fraction = text[:width], text[width:]
+        elif self._point:
+            whole, _, fraction = text.partition(self._point)
+        else:
+            whole, fraction = text, b""
         if fraction:
-            return self[whole] + self._fraction(fraction)
+            return self[whole] + (self._fractions.get(fraction) or self._fraction(fraction))
         shown = show_bytes(text)
         found = self._pattern.fullmatch(shown.strip())
+        if _ahead(_LABEL_AT_END.search(text)):
+            raise KeyError(text)
         value = None if found is None else _clock(found)
         if value is None:
             raise ValueError(f'"{shown}" is not a time of day like {self._form}')
         self[text] = value
         return value
 
-    def _split(self, text: bytes) -> tuple[bytes, bytes]:
-        if self._width:
-            return text[: self._width], text[self._width :]
-        whole, _, fraction = text.partition(self._point)
-        return whole, fraction
-
     def _fraction(self, text: bytes) -> int:
-        digits = text if text.isdigit() else _LABEL_AT_END.sub(b"", text)
+        label = None if text.isdigit() else _LABEL_AT_END.search(text)
+        if _ahead(label):
+            raise KeyError(text)
+        digits = text if label is None else text[: label.start()]
         if not digits.isdigit() or len(digits) > _DIGITS_OF_FRACTION:
             raise ValueError(f'"{show_bytes(text)}" is not a fraction of a second')
-        return int(digits.ljust(_DIGITS_OF_FRACTION, b"0"))
+        value = int(digits.ljust(_DIGITS_OF_FRACTION, b"0"))
+        # There are a thousand milliseconds, but too many microseconds to be remembered.
+        if len(digits) <= _DIGITS_REMEMBERED:
+            self._fractions[text] = value
+        return value
 
 
 def _whole_seconds(form: str) -> tuple[str, bytes]:
-    """*form* without its fraction, and what stands before one: nothing in 170000065."""
+    """*form* without its fraction, and what stands before that; nothing does in 170000065."""
     found = _FRACTION.fullmatch(form)
-    return (form, b".") if found is None else (found["whole"], found["point"].encode())
+    if found is not None:
+        return found["whole"], found["point"].encode()
+    return form, b"." if form.endswith("%S") and "." not in form else b""
 
 
 def _refuse_incomplete(form: TimeFormat) -> None:
@@ -246,6 +288,9 @@ def _refuse_incomplete(form: TimeFormat) -> None:
     for each in needed:
         if sum(map(parts.count, each)) != 1:
             raise ValueError(f'time_format is "{form}"; it must have {" or ".join(each)} once')
+    whole, point = _whole_seconds(form.clock)
+    if point and point.decode() in whole:
+        raise ValueError(f'time_format is "{form}"; what stands before %f may stand nowhere else in it')
     _shape(form)
 
 
@@ -255,9 +300,9 @@ def _shape(form: TimeFormat) -> re.Pattern[str]:
     text = _expression(form.date) + re.escape(form.joiner)
     if form.clock:
         whole, point = _whole_seconds(form.clock)
-        fraction = rf"(?:{re.escape(point.decode())}\d{{1,9}})"
-        optional = fraction if not point else f"{fraction}?"
-        text += _expression(whole) + (optional if whole.endswith("%S") else "") + f"(?:{_LABEL})?"
+        fraction = rf"(?:{re.escape(point.decode())}\d{{1,9}})" if point or whole != form.clock else ""
+        optional = "?" if point else ""
+        text += f"{_expression(whole)}{fraction}{optional}(?:{_LABEL})?"
     return re.compile(text, re.ASCII)
 
 
@@ -296,6 +341,23 @@ def _month(text: str) -> int:
     if text.lower() not in _MONTHS:
         raise ValueError(f"{text} is not a month")
     return _MONTHS.index(text.lower()) + 1
+
+
+def _ahead(label: re.Match[bytes] | None) -> int:
+    """How many ns a label says that it is ahead of UTC."""
+    if label is None or label["ahead"] is None:
+        return 0
+    digits = label["ahead"].replace(b":", b"")
+    minutes = int(digits[:2]) * 60 + int(digits[2:] or 0)
+    return (-minutes if label["sign"] == b"-" else minutes) * 60 * SECOND
+
+
+def _is_date(form: str, text: str) -> bool:
+    found = _pattern(form).fullmatch(text.strip())
+    try:
+        return found is not None and _date(found) is not None
+    except ValueError:
+        return False
 
 
 def _clock(found: re.Match[str]) -> int | None:

@@ -3,14 +3,18 @@ from __future__ import annotations
 import re
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from nicegold import (
+    Clock,
     Source,
     TextSettings,
+    TextTable,
     UnusableData,
     find_columns,
     find_file,
@@ -21,6 +25,7 @@ from nicegold import (
     show_line,
     source_of,
 )
+from nicegold.fields import ReadRow
 
 BARS = ("open", "high", "low", "close")
 
@@ -124,3 +129,117 @@ def test_a_line_is_shown_without_its_end_and_not_beyond_500_characters():
     assert "a,b" == show_line(b" a,b\r\n")
     assert "" == show_line(b" \r\n")
     assert "\u20ac" * 500 + "..." == show_line("\u20ac".encode() * 501)
+
+
+# How a line is read.
+
+
+def table_of(path: Path, content: str, **settings: Any) -> TextTable:
+    path.write_text(content)
+    return read_table(path, TextSettings(**settings), BARS, [BARS, (*BARS, "volume")])
+
+
+@pytest.mark.parametrize(
+    ("content", "settings", "said"),
+    [
+        (
+            "<DATE>\t<TIME>\t<OPEN>\t<HIGH>\t<LOW>\t<CLOSE>\t<VOL>\n2025.01.02\t01:00:00\t2\t3\t1\t2\t0\n",
+            {},
+            [
+                "file: text in UTF-8",
+                "lines: tabs between fields, a header, oldest first",
+                "columns: time is <DATE> and <TIME>, open is <OPEN>, high is <HIGH>, low is <LOW>, "
+                "close is <CLOSE>, volume is <VOL>",
+                "times: like %Y.%m.%d %H:%M:%S, such as 2025.01.02 01:00:00",
+            ],
+        ),
+        (
+            "20200101 000200;2;3;1;2;0\n20200101 000100;2;3;1;2;0\n20200101 000000;2;3;1;2;0\n",
+            {},
+            [
+                "file: text in UTF-8",
+                "lines: semicolons between fields, no header, newest first",
+                "columns: time is 1, open is 2, high is 3, low is 4, close is 5, volume is 6",
+                "times: like %Y%m%d %H%M%S, such as 20200101 000200",
+            ],
+        ),
+        (
+            ',"open",high,low,close,change\n1577836800,2,3,1,2,1%\n',
+            {"order": "newest"},
+            [
+                "file: text in UTF-8",
+                "lines: commas between fields, quotes, a header, newest first",
+                "columns: time is the one without a name, open is open, high is high, low is low, "
+                "close is close, not read: change",
+                "times: like 10 digits since 1970, such as 1577836800",
+            ],
+        ),
+        (
+            "1/5/2020|2,0|3,0|1,0|2,0\n",
+            {
+                "decimal": ",",
+                "scale": Decimal(100),
+                "separator": "|",
+                "header": "when,open,high,low,close",
+                "time_format": "%d/%m/%Y",
+                "time": "when",
+            },
+            [
+                "file: text in UTF-8",
+                'lines: "|" between fields, declared names, oldest first',
+                "columns: time is when, open is open, high is high, low is low, close is close",
+                "times: like %d/%m/%Y, such as 1/5/2020",
+                'numbers: prices are divided by 100, the decimal point is ","',
+            ],
+        ),
+    ],
+)
+def test_what_was_recognised_is_said(content, settings, said, tmp_path):
+    columns = {"time": settings.pop("time")} if "time" in settings else {}
+
+    table = table_of(tmp_path / "bars.csv", content, columns=columns, **settings)
+
+    assert said == table.describe((*BARS, "volume"))
+
+
+NUMBERS = st.sampled_from(
+    ["1", "2.5", "1e3", "-0.0", "01", "+1", "1_0", "nan", "", "x", "1,5", "[1]", "null", '"1"']
+)
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+@given(
+    texts=st.lists(NUMBERS, min_size=3, max_size=6),
+    symbol=st.booleans(),
+    end=st.sampled_from(["", "\n", "\r\n"]),
+)
+def test_a_line_is_read_at_once_as_it_is_field_by_field(separator, texts, symbol, end, tmp_path_factory):
+    def lines(*fields):
+        return separator.join([*(["XAU"] if symbol else []), "2020-05-01 00:00", *fields])
+
+    path = tmp_path_factory.getbasetemp() / "both.csv"
+    table = table_of(path, f"{lines('1', '2', '1', '2', '9')}\n" * 3)
+    line = (lines(*texts) + end).encode()
+
+    def outcome(read: ReadRow) -> object:
+        try:
+            time, numbers = read(line)
+        except ValueError as error:
+            return str(error)
+        return time, list(map(repr, numbers))
+
+    names = (*BARS, "volume", "spread")
+    at_once = table.reader(names, Clock())
+    # Where a column is no number in the sample, the fields are read one by one.
+    mixed = msgspec.structs.replace(table, sample=(*table.sample, lines("1", "2", "1", "2", "x").encode()))
+
+    assert outcome(mixed.reader(names, Clock())) == outcome(at_once)
+    assert at_once.__qualname__ != mixed.reader(names, Clock()).__qualname__
+
+
+def test_of_what_there_is_no_column_there_is_none(tmp_path):
+    table = table_of(tmp_path / "bars.csv", "time,open,high,low,close\n2020-05-01,2,3,1,2\n")
+
+    _, numbers = table.reader(("volume", *BARS, "spread"), Clock())(b"2020-05-01,2,3,1,2.5\n")
+
+    assert [0.0, 2.0, 3.0, 1.0, 2.5, 0.0] == list(numbers)

@@ -8,7 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nicegold import SECOND, Clock
-from nicegold.timeformat import CLOCKS, DATES, KNOWN, TimeFormat, UnixTime, recognise_time
+from nicegold.timeformat import (
+    CLOCKS,
+    DATES,
+    KNOWN,
+    TimeFormat,
+    UnixTime,
+    recognise_slashed,
+    recognise_time,
+)
 
 UTC_CLOCK = Clock()
 
@@ -80,7 +88,7 @@ def test_date_and_time_of_day_may_be_in_two_columns(date, time, meant):
     assert utc(meant) == read(form, date, time)
 
 
-@pytest.mark.parametrize("text", ["5/1/2015", "", "nonsense", "2020-05-01 00:00:00+02:00", "1", "20:00"])
+@pytest.mark.parametrize("text", ["5/1/2015", "", "nonsense", "2020-05-01 00:00:00+25:00", "1", "20:00"])
 def test_what_may_mean_two_times_or_none_is_not_recognised(text):
     assert recognise_time([text]) is None
 
@@ -89,6 +97,77 @@ def test_the_form_of_most_is_taken():
     form = recognise_time(["2020-05-01", "garbage", "2020-05-02 00:00", "2020-05-02 00:15"])
 
     assert TimeFormat("%Y-%m-%d", " ", "%H:%M") == form
+
+
+@pytest.mark.parametrize(
+    ("texts", "forms"),
+    [
+        (["5/1/2015"], ("%d/%m/%Y", "%m/%d/%Y")),
+        (["5/1/2015", "13/1/2015"], ("%d/%m/%Y",)),
+        (["5/1/2015", "1/13/2015", "garbage"], ("%m/%d/%Y",)),
+        (["1/13/2015 00:00", "1/13/2015 00:15"], ("%m/%d/%Y %H:%M",)),
+        (["13/1/2015", "1/13/2015"], ()),
+        (["2015-01-13"], ()),
+    ],
+)
+def test_dates_with_slashes_are_told_apart_by_days_above_12(texts, forms):
+    assert forms == tuple(map(str, recognise_slashed(texts)))
+
+
+LABELLED = TimeFormat("%Y-%m-%d", " ", "%H:%M:%S")
+
+
+@pytest.mark.parametrize(
+    ("zone", "text", "meant"),
+    [
+        ("UTC+2", "2020-01-01 12:00:00+02:00", "2020-01-01 10:00"),
+        ("UTC+2", "2020-01-01 12:00:00.5 +0200", "2020-01-01 10:00:00.5"),
+        ("UTC+05:30", "2020-01-01 12:00:00+05:30", "2020-01-01 06:30"),
+        ("UTC-5", "2020-01-01 12:00:00-05", "2020-01-01 17:00"),
+        ("Europe/London", "2020-07-01 12:00:00+01:00", "2020-07-01 11:00"),
+        ("Europe/London", "2020-01-01 12:00:00+00:00", "2020-01-01 12:00"),
+        # The hour that is shown twice, told apart by its label.
+        ("America/New_York", "2020-11-01 01:30:00-04:00", "2020-11-01 05:30"),
+        ("America/New_York", "2020-11-01 01:30:00-05:00", "2020-11-01 06:30"),
+        # Many a file says UTC and shows another clock.
+        ("UTC+2", "2020-01-01 12:00:00+00:00", "2020-01-01 10:00"),
+    ],
+)
+def test_a_label_that_agrees_with_the_clock_is_honoured(zone, text, meant):
+    read = LABELLED.reader([0], Clock.parse(zone))
+
+    # The second time the text is known.
+    assert [utc(meant)] * 2 == [read([text.encode()]), read([text.encode()])]
+
+
+@pytest.mark.parametrize(
+    ("zone", "text", "shown"),
+    [
+        ("UTC", "2020-01-01 12:00:00+02:00", "+02:00, and timezone says UTC+00:00"),
+        ("UTC+2", "2020-01-01 12:00:00+03:00", "+03:00, and timezone says UTC+02:00"),
+        ("UTC-5", "2020-01-01 12:00:00.25-04:30", "-04:30, and timezone says UTC-05:00"),
+        ("Europe/London", "2020-01-01 12:00:00+01:00", "+01:00, and timezone says UTC+00:00"),
+    ],
+)
+def test_a_label_of_another_clock_is_refused(zone, text, shown):
+    read = LABELLED.reader([0], Clock.parse(zone))
+
+    for _ in range(2):
+        with pytest.raises(ValueError, match=re.escape(f"its label says UTC{shown} then; declare the clock")):
+            read([text.encode()])
+
+
+@pytest.mark.parametrize("time", ["12:00:00+02:00+02:00", "12:00:00.5+02:00+02:00", "12:00+02:00", "+02:00"])
+def test_what_is_no_time_before_its_label_is_refused(time):
+    with pytest.raises(ValueError, match="is not a time of day like %H:%M:%S"):
+        LABELLED.reader([0], Clock.parse("UTC+2"))([f"2020-01-01 {time}".encode()])
+
+
+def test_after_a_label_the_hour_that_is_shown_twice_is_told_apart():
+    read = LABELLED.reader([0], Clock.parse("Europe/London"))
+
+    assert utc("2020-10-25 00:30") == read([b"2020-10-25 01:30:00+01:00"])
+    assert utc("2020-10-25 01:15") == read([b"2020-10-25 01:15:00+00:00"])
 
 
 @pytest.mark.parametrize(
@@ -129,6 +208,9 @@ def test_what_is_no_fraction_is_refused(text):
         ("%d.%m.%Y %H:%M:%S.%f", b"01.02.2024 00:00:00.500", "2024-02-01 00:00:00.5"),
         ("%Y-%m-%d %H:%M:%S,%f", b"2024-02-01 00:00:00,5", "2024-02-01 00:00:00.5"),
         ("%Y-%m-%d_%H-%M", b"2024-02-01_13-30", "2024-02-01 13:30"),
+        ("%d-%m-%Y %H.%M", b"01-02-2024 13.30", "2024-02-01 13:30"),
+        ("%d-%m-%Y %H.%M.%S", b"01-02-2024 13.30.15", "2024-02-01 13:30:15"),
+        ("%d-%m-%Y %H.%M.%S,%f", b"01-02-2024 13.30.15,25", "2024-02-01 13:30:15.25"),
     ],
 )
 def test_a_form_may_be_declared_in_the_notation_of_strptime(declared, text, meant):
@@ -151,6 +233,7 @@ def test_a_form_may_be_declared_in_the_notation_of_strptime(declared, text, mean
         ("%Y-%m-%d %I:%M", "must have %p once"),
         ("%Y-%m-%d %H:%M %Z", '"%Z"; it may have %Y'),
         ("%Y-%m-%d %H:%M %S %S", 'has "%S" twice'),
+        ("%Y-%m-%d %H.%M.%S.%f", "what stands before %f may stand nowhere else"),
     ],
 )
 def test_a_form_that_cannot_be_read_is_refused(declared, reason):
@@ -180,7 +263,10 @@ def test_no_text_makes_recognition_fail(text):
     assert form is None or form in KNOWN
 
 
-@given(text=st.binary(max_size=30), form=st.sampled_from(KNOWN))
+LABELS = st.sampled_from([b"+02:00", b"-0500", b"+01", b"Z", b".5", b"12:00:00", b"2020-05-01", b" "])
+
+
+@given(text=st.binary(max_size=30) | st.lists(LABELS, max_size=5).map(b"".join), form=st.sampled_from(KNOWN))
 def test_no_bytes_are_read_as_anything_but_a_time_or_an_error(text, form):
     try:
         time = read(form, text)

@@ -7,14 +7,14 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nicegold import SECOND, Bar, Defect, Instrument, UnusableData
+from nicegold import SECOND, Bar, Defect, Instrument, Quote, UnusableData
 from nicegold.testing import MINUTE, check_conformance
 from nicegold_plugins.feeds.parquet import Parquet
-from tests.shared import shared
 
 arrow = pytest.importorskip("pyarrow", reason="the extra parquet is not installed")
 parquet = pytest.importorskip("pyarrow.parquet", reason="the extra parquet is not installed")
@@ -42,6 +42,13 @@ def read(feed: Parquet) -> tuple[list[Bar], list[Defect]]:
     feed.startup(INSTRUMENTS)
     stream = feed.stream_market(INSTRUMENTS, defects.append)
     return [bar for bar in stream if isinstance(bar, Bar)], defects
+
+
+def quotes_in(feed: Parquet) -> tuple[list[Quote], list[Defect]]:
+    defects: list[Defect] = []
+    feed.startup(INSTRUMENTS)
+    stream = feed.stream_market(INSTRUMENTS, defects.append)
+    return [each for each in stream if isinstance(each, Quote)], defects
 
 
 def bar(*values: float, start: int = SECONDS * SECOND, length: int = MINUTE) -> Bar:
@@ -115,6 +122,106 @@ def test_volume_and_spread_are_read_where_they_are(extra, settings, volume, spre
     assert [bar(*OHLC, volume, spread)] == bars
 
 
+@pytest.mark.parametrize("label", ["Europe/Paris", "+02:00", "UTC"])
+def test_a_label_that_agrees_with_the_clock_is_honoured(label, tmp_path):
+    times = array([datetime(2020, 5, 1, tzinfo=UTC)], arrow.timestamp("ms", label))
+    clock = {"+02:00": "UTC+2"}.get(label, label)
+
+    bars, _ = read(feed(written(tmp_path, {"time": times, **PRICES}), timezone=clock))
+
+    assert [bar(*OHLC)] == bars
+
+
+def test_bars_need_a_timeframe(tmp_path):
+    with pytest.raises(UnusableData, match='has bars; say how long they are, such as with timeframe = "M1"'):
+        feed(written(tmp_path, {"time": [MIDNIGHT], **PRICES}), timeframe="").startup(INSTRUMENTS)
+
+
+# Quotes.
+
+SIDES = {"bid": [1687.5], "ask": [1687.75]}
+
+
+@pytest.mark.parametrize(
+    ("columns", "settings", "sizes"),
+    [
+        ({"time": [MIDNIGHT], **SIDES}, {}, ()),
+        ({"time": [MIDNIGHT], **SIDES, "bid_size": [1.5], "ask_size": [3]}, {}, (1.5, 3.0)),
+        ({"time": [MIDNIGHT], **SIDES, "ask_size": [3]}, {}, (0.0, 3.0)),
+        (
+            {"ts_event": array([SECONDS * 10**9], arrow.uint64()), "bid_e2": [168750], "ask_e2": [168775]},
+            {},
+            (),
+        ),
+        ({"t": [MIDNIGHT], "Bid": [168750], "Ask": [168775]}, {"scale": 100, "columns": {"time": "t"}}, ()),
+        ({"time": [MIDNIGHT], **PRICES, **SIDES}, {"kind": "quotes"}, ()),
+    ],
+)
+def test_quotes_are_read_where_there_is_a_bid_and_an_ask(columns, settings, sizes, tmp_path):
+    quotes, defects = quotes_in(feed(written(tmp_path, columns), timeframe="", **settings))
+
+    assert [] == defects
+    assert [Quote("XAUUSD", SECONDS * SECOND, 1687.5, 1687.75, *sizes)] == quotes
+
+
+def test_bars_with_a_bid_and_an_ask_are_bars(tmp_path):
+    bars, _ = read(feed(written(tmp_path, {"time": [MIDNIGHT], **PRICES, **SIDES})))
+
+    assert [bar(*OHLC)] == bars
+
+
+def nautilus(folder: Path) -> Path:
+    """As nautilus_trader's catalog writes quotes."""
+    fixed = array([1687_500_000_000], arrow.int64()), array([1687_750_000_000], arrow.int64())
+    sizes = array([2 * 10**9], arrow.uint64()), array([3 * 10**9], arrow.uint64())
+    names = ["bid_price", "ask_price", "bid_size", "ask_size", "ts_event", "ts_init"]
+    times = [array([SECONDS * 10**9], arrow.uint64())] * 2
+    table = arrow.Table.from_arrays([*fixed, *sizes, *times], names)
+    parquet.write_table(table.replace_schema_metadata({"price_precision": "2"}), folder / "quotes.parquet")
+    return folder / "quotes.parquet"
+
+
+def test_the_fixed_point_of_nautilus_is_recognised_and_said(tmp_path):
+    reader = feed(nautilus(tmp_path), timeframe="")
+
+    quotes, _ = quotes_in(reader)
+
+    assert [Quote("XAUUSD", SECONDS * SECOND, 1687.5, 1687.75, 2.0, 3.0)] == quotes
+    assert [
+        "file: Parquet with 1 rows of quotes",
+        "columns: time is ts_event, bid is bid_price, ask is ask_price, bid_size is bid_size, "
+        "ask_size is ask_size",
+        "times: uint64",
+        *(f"scale: {name} is divided by 1,000,000,000" for name in ("bid", "ask", "bid_size", "ask_size")),
+    ] == reader.describe_source()
+
+
+def test_a_scale_that_is_declared_goes_before_that_of_nautilus(tmp_path):
+    quotes, _ = quotes_in(feed(nautilus(tmp_path), timeframe="", scale=Decimal(10**8)))
+
+    assert [(16875.0, 16877.5)] == [(each.bid, each.ask) for each in quotes]
+
+
+def test_a_quote_that_cannot_be_right_is_rejected_with_its_number(tmp_path):
+    columns = {
+        "time": [MIDNIGHT, None, MIDNIGHT, MIDNIGHT],
+        "bid": [1.0, 1.0, 3.0, float("nan")],
+        "ask": [2.0, 2.0, 2.0, 2.0],
+    }
+
+    quotes, defects = quotes_in(feed(written(tmp_path, columns), timeframe=""))
+
+    assert 1 == len(quotes)
+    assert [
+        Defect("unreadable", 2, "its time is missing", "missing, 1.0, 2.0"),
+        Defect("crossed", 3, "bid 3.0 is above ask 2.0", "2020-05-01, 3.0, 2.0"),
+        Defect("not_finite", 4, "bid is nan", "2020-05-01, nan, 2.0"),
+    ] == [msgspec.structs.replace(each, text=each.text.replace(" 00:00", "")) for each in defects]
+
+
+# Bars again.
+
+
 def test_columns_may_be_declared(tmp_path):
     columns = {"when": [MIDNIGHT], "o": [1687.5], "h": [1688.0], "l": [1687.0], "mid": [1687.25], "c": ["x"]}
 
@@ -170,7 +277,7 @@ def test_a_row_that_cannot_be_right_is_rejected_with_its_number(tmp_path):
         (
             {"time": array([MIDNIGHT], arrow.timestamp("s", "Europe/Paris")), **PRICES},
             {},
-            'has times labelled Europe/Paris in "time", so they are stored in UTC',
+            'has times labelled Europe/Paris in "time", and timezone says UTC; say timezone = "Europe/Paris"',
         ),
         (
             {"time": [MIDNIGHT], **PRICES},
@@ -251,7 +358,7 @@ def test_without_its_extra_it_says_what_to_install(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("settings", "reason"),
     [
-        ({"columns": {"bid": "Bid"}}, 'columns has "bid"; it may name time, open'),
+        ({"columns": {"date": "Day"}}, 'columns has "date"; it may name time, open'),
         ({"scale": Decimal(0)}, "scale must be above 0: it is 0"),
     ],
 )
@@ -309,28 +416,3 @@ def test_no_row_is_lost(rows, tmp_path_factory):
 
     assert 1 + len(rows) == len(bars) + len(defects)
     assert all(bar.is_sound for bar in bars)
-
-
-@pytest.mark.parametrize(
-    ("name", "rows"),
-    [
-        ("XAUUSD_M1_2010", 346_196),
-        ("XAUUSD_M1_2011", 352_266),
-        ("XAUUSD_M1_2012", 354_797),
-        ("XAUUSD_M1_2013", 355_160),
-        ("XAUUSD_M1_2014", 351_606),
-        ("XAUUSD_M1_2015", 351_666),
-        ("XAUUSD_M1_2016", 353_415),
-        ("XAUUSD_M1_2017", 352_360),
-        ("USDCAD_M1_2014", 358_110),
-    ],
-)
-def test_it_reads_every_row_of(name, rows):
-    defects: list[Defect] = []
-    reader = feed(shared(f"data/histdata_m1/{name}.parquet"), timezone="America/New_York")
-    reader.startup(INSTRUMENTS)
-
-    count = sum(1 for _ in reader.stream_market(INSTRUMENTS, defects.append))
-
-    assert [] == defects
-    assert rows == count

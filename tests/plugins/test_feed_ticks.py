@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gzip
 import re
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -14,7 +15,6 @@ from hypothesis import strategies as st
 from nicegold import SECOND, Defect, Instrument, Quote, UnusableData
 from nicegold.testing import check_conformance
 from nicegold_plugins.feeds.ticks import Ticks
-from tests.shared import shared
 
 INSTRUMENTS = {"XAUUSD": Instrument(symbol="XAUUSD", tick_size=Decimal("0.01"))}
 HEADED = "timestamp,bid,ask\n"
@@ -25,9 +25,9 @@ def feed(path: Path, **settings: Any) -> Ticks:
     return Ticks(**(given | settings))
 
 
-def written(folder: Path, content: str) -> Path:
+def written(folder: Path, content: str | bytes) -> Path:
     path = folder / "ticks.csv"
-    path.write_bytes(content.encode())
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
     return path
 
 
@@ -46,7 +46,7 @@ def quote(time: str, *values: float) -> Quote:
     return Quote("XAUUSD", ns(time), *values)
 
 
-FORMS: dict[str, tuple[str, dict[str, Any], Quote]] = {
+FORMS: dict[str, tuple[str | bytes, dict[str, Any], Quote]] = {
     "TrueFX from pandas": (
         HEADED + "2020-05-01 00:00:00.295000+00:00,1687.5,1687.75\n2020-05-01 00:00:01+00:00,1687.5,1688\n",
         {},
@@ -61,6 +61,41 @@ FORMS: dict[str, tuple[str, dict[str, Any], Quote]] = {
         "20200430 190000065,1687.500000,1687.750000,0\n20200430 190010447,1687.5,1687.750000,0\n",
         {"timezone": "UTC-5"},
         quote("2020-05-01 00:00:00.065", 1687.5, 1687.75),
+    ),
+    "HistData, packed": (
+        gzip.compress(b"20200430 190000065,1687.500000,1687.750000,0\n20200430 190010447,1687.5,1687.75,0\n"),
+        {"timezone": "UTC-5"},
+        quote("2020-05-01 00:00:00.065", 1687.5, 1687.75),
+    ),
+    "MetaTrader 5": (
+        "<DATE>\t<TIME>\t<BID>\t<ASK>\t<LAST>\t<VOLUME>\t<FLAGS>\r\n"
+        "2020.05.01\t03:00:00.128\t1687.50\t1687.75\t\t\t6\r\n"
+        "2020.05.01\t03:00:00.254\t\t1687.80\t\t\t4\r\n",
+        {"timezone": "UTC+3"},
+        quote("2020-05-01 00:00:00.128", 1687.5, 1687.75),
+    ),
+    "MetaTrader 5 in UTF-16": (
+        "<DATE>\t<TIME>\t<BID>\t<ASK>\t<LAST>\t<VOLUME>\t<FLAGS>\r\n"
+        "2020.05.01\t00:00:00.128\t1687.50\t1687.75\t\t\t6\r\n"
+        "2020.05.01\t00:00:00.254\t1687.55\t\t\t\t2\r\n".encode("utf-16"),
+        {},
+        quote("2020-05-01 00:00:00.128", 1687.5, 1687.75),
+    ),
+    "Dukascopy text": (
+        "Gmt time,Ask,Bid,AskVolume,BidVolume\n01.05.2020 00:00:00.065,1687.75,1687.5,0.0012,0.0003\n"
+        "01.05.2020 00:00:00.165,1687.75,1687.5,0.0012,0.0003\n",
+        {},
+        quote("2020-05-01 00:00:00.065", 1687.5, 1687.75, 0.0003, 0.0012),
+    ),
+    "nanoseconds since 1970": (
+        "ts_event,bid_price,ask_price\n1588291200000000000,1687.5,1687.75\n1588291201000000000,1687.5,1688\n",
+        {},
+        quote("2020-05-01 00:00", 1687.5, 1687.75),
+    ),
+    "newest first": (
+        "time,bid,ask\n2020-05-01 00:02,1,2\n2020-05-01 00:01,1687.5,1687.75\n",
+        {"order": "newest"},
+        quote("2020-05-01 00:01", 1687.5, 1687.75),
     ),
     "sizes": (
         "time;ask;bid;ask volume;bid volume\n2020-05-01 00:00;1687.75;1687.5;3;1.5\n"
@@ -100,6 +135,56 @@ def test_it_reads_the_form_of(form, tmp_path):
     assert [] == defects
     assert 2 == len(quotes)
     assert first == quotes[0]
+
+
+MT5 = "<DATE>\t<TIME>\t<BID>\t<ASK>\t<LAST>\t<VOLUME>\t<FLAGS>\n"
+
+
+def mt5(*sides: str) -> str:
+    """An export with a line a second; each of *sides* is a bid and an ask."""
+    rows = (f"2020.05.01\t00:00:{second:02}.0\t{side}\t\t\t6\n" for second, side in enumerate(sides))
+    return MT5 + "".join(rows)
+
+
+def test_a_blank_side_is_unchanged_where_there_are_flags(tmp_path):
+    content = mt5("1\t2", "\t3", "1.5\t", "\t", "x\t9", "\t4")
+
+    quotes, defects = read(feed(written(tmp_path, content)))
+
+    # Of a line that cannot be read nothing is kept.
+    assert [(1.0, 2.0), (1.0, 3.0), (1.5, 3.0), (1.5, 3.0), (1.5, 4.0)] == [
+        (each.bid, each.ask) for each in quotes
+    ]
+    assert [(6, 'bid is "x", not a number')] == [(each.line, each.reason) for each in defects]
+
+
+def test_a_side_that_no_line_has_said_is_not_guessed(tmp_path):
+    quotes, defects = read(feed(written(tmp_path, mt5("1\t", "\t2"))))
+
+    assert [(1.0, 2.0)] == [(each.bid, each.ask) for each in quotes]
+    assert [(2, "ask is blank, and no line before says what it is")] == [
+        (each.line, each.reason) for each in defects
+    ]
+
+
+@pytest.mark.parametrize(("blank", "bids"), [("", [1.0, 1.0]), ("unchanged", [1.0, 1.0]), ("defect", [1.0])])
+def test_what_a_blank_is_may_be_declared(blank, bids, tmp_path):
+    quotes, _ = read(feed(written(tmp_path, mt5("1\t2", "\t3")), blank=blank))
+
+    assert bids == [each.bid for each in quotes]
+
+
+def test_what_was_recognised_is_said(tmp_path):
+    ticks = feed(written(tmp_path, mt5("1\t2")))
+    ticks.startup(INSTRUMENTS)
+
+    assert [
+        "file: text in UTF-8",
+        "lines: tabs between fields, a header, oldest first",
+        "columns: time is <DATE> and <TIME>, bid is <BID>, ask is <ASK>, not read: <LAST>, <VOLUME>, <FLAGS>",
+        "times: like %Y.%m.%d %H:%M:%S, such as 2020.05.01 00:00:00.0",
+        "blanks: a blank price is unchanged, as MetaTrader 5 has it",
+    ] == ticks.describe_source()
 
 
 @pytest.mark.parametrize(
@@ -184,23 +269,3 @@ def test_no_line_is_lost(lines, tmp_path_factory):
     blank = sum(not row.strip() for row in rows)
     assert len(rows) == len(quotes) + len(defects) + blank
     assert all(before.time <= after.time for before, after in pairwise(quotes))
-
-
-@pytest.mark.parametrize(
-    ("name", "timezone", "rows", "first"),
-    [
-        ("truefx_usdjpy-ticks.csv", "UTC", 1000, quote("2013-01-01 22:00:00.295", 86.655, 86.728)),
-        (
-            "quote_tick_data.csv",
-            "America/New_York",
-            9500,
-            quote("2020-01-01 22:00:00.065", 1.1212, 1.12172),
-        ),
-    ],
-)
-def test_it_reads_every_row_of(name, timezone, rows, first):
-    quotes, defects = read(feed(shared(f"data/nautilus_testdata/{name}"), timezone=timezone))
-
-    assert [] == defects
-    assert rows == len(quotes)
-    assert first == quotes[0]
