@@ -12,8 +12,35 @@ from typing import TextIO
 from nicegold import Defect, Reject
 
 
+class DefectFile:
+    """A CSV file *path* with a defect a line, made at the first one."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._file: TextIO | None = None
+
+    def __call__(self, defect: Defect) -> None:
+        """Keep *defect*."""
+        if self._file is None:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = self.path.open("w", newline="", encoding="utf-8", errors="replace")
+            csv.writer(self._file).writerow(("line", "kind", "reason", "text"))
+        csv.writer(self._file).writerow((defect.line, defect.kind, defect.reason, defect.text))
+
+    def close(self) -> None:
+        if self._file is not None:
+            self._file.close()
+
+    def moved_to(self, path: Path) -> Path | None:
+        """*path*, where the closed file is from now on; None, and nothing there, if there was no defect."""
+        if self._file is None:
+            path.unlink(missing_ok=True)
+            return None
+        return self.path.replace(path)
+
+
 class Quarantine:
-    """One CSV file a feed in *folder*, made at its first defect.
+    """One file a feed in *folder*.
 
     *count* is told the feed and the kind of each defect, for the metrics.
     """
@@ -21,7 +48,7 @@ class Quarantine:
     def __init__(self, folder: Path, count: Callable[[str, str], None] | None = None) -> None:
         self._folder = folder
         self._count = count
-        self._files: dict[str, TextIO] = {}
+        self._files: dict[str, DefectFile] = {}
         self._lock = Lock()
         #: Defects by kind, over all feeds.
         self.counts: Counter[str] = Counter()
@@ -32,7 +59,9 @@ class Quarantine:
         def reject(defect: Defect) -> None:
             with self._lock:
                 self.counts[defect.kind] += 1
-                csv.writer(self._file(feed)).writerow((defect.line, defect.kind, defect.reason, defect.text))
+                if feed not in self._files:
+                    self._files[feed] = DefectFile(self._folder / f"{feed}.csv")
+                self._files[feed](defect)
             if self._count is not None:
                 self._count(feed, defect.kind)
 
@@ -41,18 +70,8 @@ class Quarantine:
     @property
     def paths(self) -> dict[str, Path]:
         """Where each feed's defects are."""
-        return {feed: self._path(feed) for feed in self._files}
+        return {feed: file.path for feed, file in self._files.items()}
 
     def close(self) -> None:
         for file in self._files.values():
             file.close()
-
-    def _path(self, feed: str) -> Path:
-        return self._folder / f"{feed}.csv"
-
-    def _file(self, feed: str) -> TextIO:
-        if feed not in self._files:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            self._files[feed] = self._path(feed).open("w", newline="", encoding="utf-8", errors="replace")
-            csv.writer(self._files[feed]).writerow(("line", "kind", "reason", "text"))
-        return self._files[feed]

@@ -10,7 +10,9 @@ from nicegold import (
     DAY,
     Bar,
     Defect,
+    OtherTimeframe,
     Quote,
+    Sessions,
     UnusableData,
     refuse_other_timeframe,
     refuse_unreadable,
@@ -140,14 +142,123 @@ def test_a_row_with_too_few_fields_is_rejected():
     assert [Defect("unreadable", 1, "it has too few fields", "[1.0]")] == defects
 
 
-def test_a_bar_is_delivered_before_the_next_row_is_read():
+def test_a_bar_that_follows_soon_is_delivered_before_the_next_row_is_read():
     def rows():
         yield bar(2000.0)
+        yield bar(2001.0, number=1)
         raise AssertionError("nobody asked for this row")
 
     stream = sound_bars(rows(), lambda bar: bar, lambda defect: None, repr)
 
     assert bar(2000.0) == next(stream)
+    assert bar(2001.0, number=1) == next(stream)
+
+
+# Leaps.
+
+A_DAY, A_YEAR = 24 * 60, 365 * 24 * 60
+
+
+@pytest.mark.parametrize("line", [1, 2, 3])
+def test_one_line_with_a_time_far_ahead_is_the_defect_and_not_what_follows(line):
+    right = [bar(2000.0, number=number) for number in range(5)]
+    wrong = bar(2000.0, number=A_YEAR)
+
+    bars, defects = told_apart([*right[: line - 1], wrong, *right[line - 1 :]])
+
+    assert right == bars
+    assert [("ahead", line)] == [(defect.kind, defect.line) for defect in defects]
+    assert f"2027-01-05, and line {line + 1} is back at 2026-01-05" in defects[0].reason.replace(" 00:01", "")
+
+
+def test_a_quote_far_ahead_is_the_defect_and_not_what_follows():
+    right = [quote(2000.0, 2000.2, number=number) for number in range(3)]
+
+    quotes, defects = quotes_told_apart([right[0], quote(2000.0, 2000.2, number=A_YEAR * 60), *right[1:]])
+
+    assert right == quotes
+    assert ["ahead"] == [defect.kind for defect in defects]
+
+
+@pytest.mark.parametrize("hole", [A_DAY, 5 * A_DAY, 25 * A_DAY, A_YEAR])
+def test_a_hole_is_no_defect_however_long(hole):
+    bars = [bar(2000.0), bar(2000.0, number=hole), bar(2000.0, number=hole + 1), bar(2000.0, number=3 * hole)]
+
+    assert (bars, []) == told_apart(bars)
+
+
+def test_what_leaps_and_is_followed_by_garbage_is_believed_and_defects_stay_in_order():
+    defects: list[Defect] = []
+    rows = [bar(2000.0), bar(2000.0, number=A_YEAR), None, bar(2000.0, number=1)]
+
+    def read(row: Bar | None) -> Bar:
+        if row is None:
+            raise ValueError("it is odd")
+        return row
+
+    bars = list(sound_bars(rows, read, defects.append, repr))
+
+    assert rows[:2] == bars
+    assert [("unreadable", 3), ("backward", 4)] == [(defect.kind, defect.line) for defect in defects]
+
+
+def test_what_comes_back_by_a_little_is_backward_and_refutes_nothing():
+    bars, defects = told_apart([bar(number=A_YEAR), bar(number=A_YEAR - 1), bar(number=A_YEAR + 1)])
+
+    assert [bar(number=A_YEAR), bar(number=A_YEAR + 1)] == bars
+    assert [("backward", 2)] == [(defect.kind, defect.line) for defect in defects]
+
+
+# What fills closed hours.
+
+GOLD_HOURS = Sessions.parse("gold")
+#: START is Monday 00:00 UTC; five days and a little later it is Saturday.
+SATURDAY = 5 * A_DAY + 30
+
+
+def with_sessions(bars: list[Bar], sessions: Sessions) -> tuple[list[Bar], list[Defect]]:
+    defects: list[Defect] = []
+    return list(sound_bars(bars, lambda bar: bar, defects.append, repr, sessions=sessions)), defects
+
+
+def test_flat_bars_without_volume_in_closed_hours_are_rejected():
+    before, after = bar(number=0, volume=1.0), bar(number=7 * A_DAY)
+    padding = [bar(number=SATURDAY + number) for number in range(3)]
+
+    bars, defects = with_sessions([before, *padding, after], GOLD_HOURS)
+
+    assert [before, after] == bars
+    assert 3 * ["closed_market"] == [defect.kind for defect in defects]
+    assert "it is flat and without volume, and XAUUSD is closed then" == defects[0].reason
+
+
+@pytest.mark.parametrize(
+    ("given", "sessions"),
+    [
+        (bar(number=SATURDAY, volume=1.0), GOLD_HOURS),
+        (bar(number=SATURDAY, high=2000.5), GOLD_HOURS),
+        (bar(number=A_DAY + 60), GOLD_HOURS),
+        (bar(number=SATURDAY), Sessions()),
+    ],
+    ids=["with volume", "that move", "in open hours", "of what never closes"],
+)
+def test_other_bars_are_delivered_in_closed_hours_too(given, sessions):
+    before = bar(volume=1.0)
+
+    assert ([before, given], []) == with_sessions([before, given], sessions)
+
+
+def test_where_no_bar_has_a_volume_a_flat_one_says_nothing():
+    both = [bar(), bar(number=SATURDAY)]
+
+    assert (both, []) == with_sessions(both, GOLD_HOURS)
+
+
+def test_a_file_may_begin_with_what_fills_closed_hours():
+    bars, defects = with_sessions([bar(number=SATURDAY), bar(number=7 * A_DAY, volume=1.0)], GOLD_HOURS)
+
+    assert [bar(number=7 * A_DAY, volume=1.0)] == bars
+    assert ["closed_market"] == [defect.kind for defect in defects]
 
 
 @given(st.lists(BARS, max_size=30))
@@ -199,7 +310,7 @@ def starts(*minutes: int) -> list[int]:
     ],
 )
 def test_a_timeframe_that_the_bars_contradict_is_refused(begin, length, reason):
-    with pytest.raises(UnusableData, match=reason):
+    with pytest.raises(OtherTimeframe, match=reason):
         refuse_other_timeframe(begin, length)
 
 

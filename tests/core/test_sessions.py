@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nicegold import DAY, SECOND, Sessions
+from nicegold.sessions import usual_hours
 
 GOLD = Sessions.parse("gold")
 MINUTE = 60 * SECOND
@@ -108,6 +109,55 @@ def test_golds_sunday_evening_belongs_to_monday():
 def test_days_change_at_midnight_where_a_market_never_closes():
     assert at("2026-01-05T00:00") // DAY == Sessions().trading_day(at("2026-01-05T00:00"))
     assert at("2026-01-04T00:00") // DAY == Sessions().trading_day(at("2026-01-04T23:59"))
+
+
+@pytest.mark.parametrize(
+    ("begin", "end", "hours"),
+    [
+        ("2026-01-05T12:00", "2026-01-05T13:30", 1.5),
+        ("2026-01-05T21:30", "2026-01-05T23:30", 1.0),  # the break
+        ("2026-01-09T21:00", "2026-01-11T23:30", 1.5),  # the weekend
+        ("2026-01-10T00:00", "2026-01-11T00:00", 0.0),
+        ("2026-03-06T22:00", "2026-03-08T22:30", 0.5),  # summer time begins on that Sunday
+        ("2026-01-05T00:00", "2026-01-12T00:00", 5 * 23.0),
+    ],
+)
+def test_open_time_is_that_in_which_gold_trades(begin, end, hours):
+    assert hours * 3600 * SECOND == GOLD.open_time(at(begin), at(end))
+
+
+@given(TIMES, st.integers(0, 3 * 24 * 60))
+def test_open_time_adds_up_minute_by_minute(time, minutes):
+    begin = time - time % MINUTE
+    open_minutes = sum(GOLD.is_open(begin + each * MINUTE) for each in range(minutes))
+
+    assert open_minutes * MINUTE == GOLD.open_time(begin, begin + minutes * MINUTE)
+
+
+def test_a_market_that_never_closes_is_open_all_the_time():
+    assert 3 * DAY + 7 == Sessions().open_time(at("2026-01-10T00:00"), at("2026-01-13T00:00") + 7)
+
+
+def test_opening_and_closing_are_said_to_a_person():
+    assert "Sunday 18:00" == GOLD.opening
+    assert "Friday 17:00, daily 17:00 to 18:00" == GOLD.closing
+    assert "Friday 17:00" == Sessions.parse("fx").closing
+
+
+@pytest.mark.parametrize(
+    ("symbol", "hours"),
+    [
+        ("XAUUSD", "gold"),
+        ("xagusd.m", "gold"),
+        ("EURUSD", "fx"),
+        ("USDJPYm", "fx"),
+        ("BTCUSD", "always"),
+        ("GOOG", "always"),
+        ("", "always"),
+    ],
+)
+def test_the_usual_hours_go_by_the_symbol(symbol, hours):
+    assert hours == usual_hours(symbol)
 
 
 @given(TIMES, st.integers(0, 14 * 24 * 60))

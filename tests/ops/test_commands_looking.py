@@ -1,4 +1,4 @@
-"""The commands that look and change nothing: check, plugins, data check, doctor, completion."""
+"""The commands that look and change nothing: check, plugins, doctor, completion."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 from nicegold_ops.commands import ours
 from nicegold_ops.config import installed
-from tests.ops.commandline import Shell, csv_of, market_in, spawned
+from tests.ops.commandline import Shell, market_in, spawned
 
 IDEAS = """
 from nicegold import hookimpl, plugin
@@ -71,6 +71,22 @@ def test_check_shows_a_person_the_same(shell):
         assert part in answer.out, part
 
 
+def test_check_says_what_the_feeds_see_in_their_files(shell):
+    answer = shell("check", "--json", "-")
+
+    assert "file: text in UTF-8" == answer.json["recognised"]["gold"][0]
+    assert "gold sees" in shell("check").out
+
+
+def test_check_refuses_a_file_that_its_feed_does_not_understand(shell):
+    (shell.folder / "bars.csv").write_text("one,two\n1,2\n")
+
+    answer = shell("check")
+
+    assert 3 == answer.code
+    assert 'gold: bars.csv has no column for "time"; it has: one, two' in answer.err
+
+
 def test_check_refuses_a_live_configuration_without_a_risk_check(shell):
     config = shell.folder / "nicegold.toml"
     config.write_text(re.sub(r"\[plugins\.limit\][^\[]*", "", config.read_text()))
@@ -112,63 +128,6 @@ def test_plugins_says_what_a_configuration_takes_from_a_file_beside_it(tmp_path)
 
     found = {each["name"]: each["enabled_as"] for each in answer.json}
     assert ["greeter"] == found["ideas:Greeter"]
-
-
-# data check
-
-
-def test_data_check_counts_rows_defects_and_gaps(shell):
-    header, *rows = csv_of(100).splitlines()
-    time, opened, high, low, *others = rows[10].split(",")
-    broken = ",".join([time, opened, low, high, *others])
-    file = shell.write("odd.csv", "\n".join([header, *rows[:10], rows[9], broken, *rows[40:]]) + "\n")
-
-    answer = shell("data", "check", str(file), "--timezone", "UTC", "--timeframe", "M15", "--json", "-")
-
-    assert 0 == answer.code, answer.err
-    found = answer.json
-    assert (72, 70) == (found["rows"], found["events"])
-    assert {"duplicate": [12], "broken_ohlc": [13]} == {
-        name: kind["lines"] for name, kind in found["defects"].items()
-    }
-    assert 1 == found["gaps"]
-    quarter = 15 * 60 * 10**9
-    assert 30 * quarter == found["largest_gap"]["until"] - found["largest_gap"]["after"]
-    assert 100 * quarter == found["last"] - found["first"]
-
-
-def test_data_check_tells_a_person_the_same(shell):
-    answer = shell("data", "check", "bars.csv", "--timezone", "UTC", "--timeframe", "M15")
-
-    assert 0 == answer.code
-    for part in ("400", "2026-01-05 00:00:00", "gaps", "none"):
-        assert part in answer.out, part
-
-
-def test_data_check_of_a_missing_file_is_a_data_error(shell):
-    answer = shell("data", "check", "missing.csv", "--timezone", "UTC", "--timeframe", "M15")
-
-    assert 3 == answer.code
-    assert re.fullmatch(r"error: .*missing\.csv.*\n", answer.err)
-
-
-def test_data_check_of_something_else_is_a_data_error(shell):
-    shell.write("poem.csv", "roses are red\nviolets are blue\n")
-
-    answer = shell("data", "check", "poem.csv", "--timezone", "UTC", "--timeframe", "M15")
-
-    assert 3 == answer.code
-    assert re.fullmatch(r"error: .*poem\.csv.*\n", answer.err)
-
-
-def test_data_check_with_a_misspelt_setting_says_what_was_typed(shell):
-    answer = shell(
-        "data", "check", "bars.csv", "--timezone", "UTC", "--timeframe", "M15", "--set", "heder=a,b"
-    )
-
-    assert 2 == answer.code
-    assert answer.err.startswith("error: --set heder: ")
-    assert 'did you mean "header"' in answer.err
 
 
 # doctor
