@@ -1,7 +1,13 @@
-"""What a plugin author imports. `__all__` is the public surface."""
+"""What a plugin author imports. `__all__` is the public surface.
+
+`from nicegold import indicators` is there too, and read only by who asks for it.
+"""
 
 from nicegold.clock import Clock, show_time
-from nicegold.matching import Book, Match, Meeting, Resting, Touch, match, touch
+from nicegold.columns import find_columns, refuse_missing, refuse_unknown
+from nicegold.fields import multiplier, show_line
+from nicegold.files import about_file, find_file, readable, source_of
+from nicegold.matching import Book, Match, Meeting, Resting, Touch, match, met_at_open, touch
 from nicegold.model import (
     Accepted,
     Account,
@@ -40,12 +46,14 @@ from nicegold.model import (
     Unknown,
     Vetoed,
 )
+from nicegold.openings import refuse_other_clock
 from nicegold.ordering import bracket, reach
 from nicegold.orders import OrderState
 from nicegold.plugin import hookimpl, plugin
 from nicegold.portfolio import NoRate, Portfolio, Position
 from nicegold.quality import (
     Defect,
+    OtherTimeframe,
     Reject,
     UnusableData,
     refuse_other_timeframe,
@@ -54,19 +62,7 @@ from nicegold.quality import (
     sound_quotes,
 )
 from nicegold.sessions import DAY, SECOND, Sessions
-from nicegold.tables import (
-    TextSettings,
-    TextTable,
-    about_file,
-    find_columns,
-    find_file,
-    multiplier,
-    read_table,
-    refuse_missing,
-    refuse_unknown,
-    show_line,
-    source_of,
-)
+from nicegold.tables import Rows, TextSettings, TextTable, read_table
 from nicegold.timeframe import bar_lengths, name_timeframe, parse_timeframe
 
 __all__ = [
@@ -99,6 +95,7 @@ __all__ = [
     "OrderState",
     "OrderStatus",
     "OrderType",
+    "OtherTimeframe",
     "Placed",
     "PluginFailed",
     "Portfolio",
@@ -111,6 +108,7 @@ __all__ = [
     "Replaced",
     "Request",
     "Resting",
+    "Rows",
     "Sessions",
     "Side",
     "Source",
@@ -131,13 +129,16 @@ __all__ = [
     "find_file",
     "hookimpl",
     "match",
+    "met_at_open",
     "multiplier",
     "name_timeframe",
     "parse_timeframe",
     "plugin",
     "reach",
     "read_table",
+    "readable",
     "refuse_missing",
+    "refuse_other_clock",
     "refuse_other_timeframe",
     "refuse_unknown",
     "refuse_unreadable",

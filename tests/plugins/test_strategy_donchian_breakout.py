@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nicegold import Bar
+from nicegold import Bar, Order, Side
 from nicegold.testing import bar, check_conformance
 from nicegold_plugins.strategies.donchian_breakout import DonchianBreakout
 from tests.plugins.decisions import closes, held_after_each, portfolio
@@ -76,6 +76,17 @@ def test_what_was_not_filled_is_asked_for_again_on_the_next_breakout():
     asked = [strategy.on_bar(each, books) for each in closes(1.0, 2.0, 3.0, 4.0, 4.0, 5.0)]
 
     assert [None, None, None, "asks", None, "asks"] == [orders and "asks" for orders in asked]
+
+
+def test_an_exit_that_was_not_filled_is_asked_for_again_on_the_next_close_outside_the_exit_channel():
+    strategy, books = breakout(entry=4, exit=1), portfolio()
+    entered = held_after_each(strategy, closes(1.0, 2.0, 3.0, 4.0, 5.0), books)
+
+    asked = [strategy.on_bar(each, books) for each in closes(4.5, 4.5, 4.0)]
+
+    assert Decimal("0.10") == entered[-1]
+    out = [Order(symbol="XAUUSD", side=Side.SELL, quantity=Decimal("0.10"), reduce_only=True)]
+    assert [out, None, out] == asked
 
 
 @pytest.mark.parametrize(

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections import deque
 from decimal import Decimal
 
-from nicegold import Bar, Order, Portfolio, bar_lengths, hookimpl, plugin, reach
+from nicegold import Bar, Order, Portfolio, bar_lengths, hookimpl, indicators, plugin, reach
 
 
 @plugin
@@ -34,9 +33,7 @@ class DonchianBreakout:
         if not self.exit <= self.entry:
             raise ValueError(f"exit must not be above entry: exit is {self.exit}, entry is {self.entry}")
         self._lengths = bar_lengths(self.timeframe)
-        self._highs, self._lows = deque[float](maxlen=self.entry), deque[float](maxlen=self.entry)
-        self._exit_highs, self._exit_lows = deque[float](maxlen=self.exit), deque[float](maxlen=self.exit)
-
+        self._channel, self._exit_channel = indicators.Donchian(self.entry), indicators.Donchian(self.exit)
         #: +1 after we asked to be long, -1 short, 0 out; and whether nothing was missing when we last asked.
         self._side, self._is_there = 0, False
 
@@ -44,11 +41,10 @@ class DonchianBreakout:
     def on_bar(self, bar: Bar, portfolio: Portfolio) -> list[Order] | None:
         if bar.symbol != self.instrument or (self.timeframe and bar.time - bar.start not in self._lengths):
             return None
-        side = self._side_called_for(bar.close) if len(self._highs) == self.entry else None
-        self._highs.append(bar.high)
-        self._lows.append(bar.low)
-        self._exit_highs.append(bar.high)
-        self._exit_lows.append(bar.low)
+        # The channels are of the bars before this one.
+        side = self._side_called_for(bar.close)
+        self._channel.update(bar.high, bar.low)
+        self._exit_channel.update(bar.high, bar.low)
         if side is None or (side == self._side and self._is_there):
             return None
         orders = reach(side * self.quantity, self.instrument, self.name, portfolio) or None
@@ -56,13 +52,12 @@ class DonchianBreakout:
         return orders
 
     def _side_called_for(self, close: float) -> int | None:
-        # Few closes leave the bar before them, and only those can leave a channel.
-        if close > self._highs[-1] and close > max(self._exit_highs):
-            if close > max(self._highs):
-                return 1
-            return 0 if self._side <= 0 else None
-        if close < self._lows[-1] and close < min(self._exit_lows):
-            if close < min(self._lows):
-                return -1 if self.allow_short else 0
-            return 0 if self._side >= 0 else None
-        return None
+        channel, exit_channel = self._channel.value, self._exit_channel.value
+        if close > channel.upper:
+            return 1
+        if close < channel.lower:
+            return -1 if self.allow_short else 0
+        # Also when we asked to be out: that may have been vetoed.
+        leaves_short = self._side <= 0 and close > exit_channel.upper
+        leaves_long = self._side >= 0 and close < exit_channel.lower
+        return 0 if leaves_short or leaves_long else None

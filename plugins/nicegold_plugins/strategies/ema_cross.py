@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from nicegold import Bar, Order, Portfolio, bar_lengths, hookimpl, plugin, reach
+from nicegold import Bar, Order, Portfolio, bar_lengths, hookimpl, indicators, plugin, reach
 
 
 @plugin
@@ -34,9 +34,8 @@ class EmaCross:
         if not self.fast < self.slow:
             raise ValueError(f"fast must be below slow: fast is {self.fast}, slow is {self.slow}")
         self._lengths = bar_lengths(self.timeframe)
-        self._fast_step, self._slow_step = 2 / (self.fast + 1), 2 / (self.slow + 1)
-        self._fast_mean = self._slow_mean = 0.0
-        self._missing = self.slow
+        self._fast_mean = indicators.Ema(self.fast, seed="first")
+        self._slow_mean = indicators.Ema(self.slow, seed="first")
         #: +1 above, -1 below, 0 equal since they count, None before.
         self._side: int | None = None
 
@@ -44,28 +43,18 @@ class EmaCross:
     def on_bar(self, bar: Bar, portfolio: Portfolio) -> list[Order] | None:
         if bar.symbol != self.instrument or (self.timeframe and bar.time - bar.start not in self._lengths):
             return None
-        close = bar.close
-        if self._missing:
-            self._warm_up(close)
-        self._fast_mean = fast = self._fast_mean + self._fast_step * (close - self._fast_mean)
-        self._slow_mean = slow = self._slow_mean + self._slow_step * (close - self._slow_mean)
-        gap, side = fast - slow, self._side
+        close, side = bar.close, self._side
+        # NaN until both averages count, and NaN is on neither side.
+        gap = self._fast_mean.update(close) - self._slow_mean.update(close)
         if side and gap * side > 0:
             return None
         return self._cross(gap, 1e-9 * close, portfolio)
 
-    def _warm_up(self, close: float) -> None:
-        if self._missing == self.slow:
-            self._fast_mean = self._slow_mean = close
-        self._missing -= 1
-
     def _cross(self, gap: float, equal: float, portfolio: Portfolio) -> list[Order] | None:
-        if self._missing:
-            return None
         before = self._side
         if abs(gap) > equal:
             self._side = 1 if gap > 0 else -1
-        elif before is None:
+        elif before is None and gap == gap:
             self._side = 0
         if before is None or self._side == before:
             return None

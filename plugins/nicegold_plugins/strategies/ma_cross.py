@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from nicegold import Bar, Order, Portfolio, bar_lengths, hookimpl, plugin, reach
+from nicegold import Bar, Order, Portfolio, bar_lengths, hookimpl, indicators, plugin, reach
 
 
 @plugin
@@ -33,12 +33,7 @@ class MaCross:
         if not self.fast < self.slow:
             raise ValueError(f"fast must be below slow: fast is {self.fast}, slow is {self.slow}")
         self._lengths = bar_lengths(self.timeframe)
-        # A ring of the last closes. What contains a NaN is a NaN, so a gap that lacks closes is too.
-        self._closes = [float("nan")] * self.slow
-        self._next = 0
-        #: The fast mean less the slow one.
-        self._gap = float("nan")
-        self._of_fast, self._of_slow = 1 / self.fast, 1 / self.slow
+        self._fast_mean, self._slow_mean = indicators.Sma(self.fast), indicators.Sma(self.slow)
         #: +1 above, -1 below, 0 equal since both means are there, None before.
         self._side: int | None = None
 
@@ -46,22 +41,12 @@ class MaCross:
     def on_bar(self, bar: Bar, portfolio: Portfolio) -> list[Order] | None:
         if bar.symbol != self.instrument or (self.timeframe and bar.time - bar.start not in self._lengths):
             return None
-        close, closes, at = bar.close, self._closes, self._next
-        # An index below zero wraps around the ring.
-        self._gap += (close - closes[at - self.fast]) * self._of_fast - (close - closes[at]) * self._of_slow
-        closes[at] = close
-        self._next = at + 1
-        if self._next == self.slow:
-            self._add_up()
-        gap, side = self._gap, self._side
+        close, side = bar.close, self._side
+        # NaN until both means are there, and NaN is on neither side.
+        gap = self._fast_mean.update(close) - self._slow_mean.update(close)
         if side and gap * side > 0:
             return None
         return self._cross(gap, 1e-9 * close, portfolio)
-
-    def _add_up(self) -> None:
-        """Once a round, so that rounding cannot drift."""
-        self._next = 0
-        self._gap = sum(self._closes[-self.fast :]) * self._of_fast - sum(self._closes) * self._of_slow
 
     def _cross(self, gap: float, equal: float, portfolio: Portfolio) -> list[Order] | None:
         before = self._side
