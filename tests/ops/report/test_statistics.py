@@ -1,220 +1,182 @@
-"""Each figure by hand, against another formula, and as published by others."""
+"""A run's figures together: what they are of, what they leave out, and that each is a number or None."""
 
 from __future__ import annotations
 
-import csv
-import gzip
-import json
 import math
-import statistics
 from decimal import Decimal
 from typing import Any
 
-import numpy as np
+import msgspec
 import pytest
-from hypothesis import assume, given
+from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
-from nicegold_ops.curve import Curve
-from nicegold_ops.report.statistics import (
-    daily_returns,
-    monthly_returns,
-    profit_factor,
-    sharpe,
-    sortino,
-    total_return,
+from nicegold import SECOND, Fill, Instrument, Side
+from nicegold_ops.report.statistics import Statistics, statistics_of, traded_value, turnover
+from nicegold_ops.report.trades import Trade
+
+#: A Monday.
+MONDAY = 19604
+GOLD = Instrument(
+    symbol="XAUUSD", tick_size=Decimal("0.01"), lot_size=Decimal(100), quantity_step=Decimal("0.01")
 )
-from tests.shared import shared
+#: What money is in, and so scales with it.
+IN_MONEY = {"expectancy", "best_trade", "worst_trade", "median_trade", "average_win", "average_loss"}
 
-returns_of_days = st.lists(st.floats(-0.2, 0.2), min_size=2, max_size=60)
-JANUARY_30_2024 = 19752
-
-
-def published() -> dict[str, Any]:
-    """Values that empyrical-reloaded asserts in its own tests."""
-    golden: dict[str, Any] = json.loads(shared("data/golden/performance_empyrical_a.json").read_text())
-    return golden
+#: From what rounding leaves of nothing to what nobody has.
+money = st.floats(1e-9, 1e12)
+equity = st.lists(money | money.map(lambda each: -each) | st.just(0.0), max_size=60)
+cents = st.integers(-10_000_000, 10_000_000).map(lambda each: Decimal(each) / 100)
 
 
-def cases_of(golden: dict[str, Any], figure: str, **terms: str | int) -> list[tuple[list[float], float]]:
-    """Returns and what they should come to, where it has a meaning and the terms are ours."""
-    return [
-        ([each for each in golden["series"][case["returns"]] if each is not None], case["expected"])
-        for case in golden["cases"][figure]
-        if case.items() >= terms.items() and isinstance(case["expected"], float)
-    ]
+def trade(profit: Decimal | int, costs: Decimal | int = 0) -> Trade:
+    """An hour in gold."""
+    return Trade(
+        strategy="cross",
+        symbol="XAUUSD",
+        side=Side.BUY,
+        quantity=Decimal("0.10"),
+        entry_time=0,
+        entry_price=Decimal(2000),
+        exit_time=3600 * SECOND,
+        exit_price=Decimal(2000) + Decimal(profit) / 10,
+        profit=Decimal(profit),
+        costs=Decimal(costs),
+    )
 
 
-# By hand.
+def statistics(closes: list[float], trades: list[Trade] | None = None, **terms: Any) -> Statistics:
+    """Of a run that began with 100 and closed on days one after the other."""
+    by_day = dict(enumerate(closes, MONDAY))
+    given = {"start": 100.0, "max_drawdown": 0.0, "exposure": 0.5, "traded": 0.0, **terms}
+    return statistics_of(closes=by_day, trades=trades or [], **given)
 
 
-def test_total_return_is_the_end_over_the_start_less_one():
-    assert 0.25 == total_return(100.0, 125.0)
-    assert -1.0 == total_return(100.0, 0.0)
+def fill(side: Side, price: int, rate: str = "1") -> Fill:
+    return Fill(
+        order_id="o",
+        trade_id="t",
+        time=0,
+        symbol="XAUUSD",
+        side=side,
+        quantity=Decimal("0.10"),
+        price=Decimal(price),
+        rate=Decimal(rate),
+    )
 
 
-def test_there_is_no_return_on_nothing():
-    assert total_return(0.0, 10.0) is None
-    assert total_return(-5.0, 10.0) is None
+def test_the_first_day_counts_from_the_start():
+    found = statistics([110.0, 99.0])
+
+    assert 2 == found.days
+    assert 2 / 365.25 == found.years
+    assert found.total_return == pytest.approx(-0.01, rel=1e-12)
+    assert found.best_day == pytest.approx(0.1, rel=1e-12)
+    assert found.worst_day == pytest.approx(-0.1, rel=1e-12)
+    assert 1 == found.longest_drawdown
+    assert found.average_drawdown == pytest.approx(0.1, rel=1e-12)
 
 
-def test_daily_returns_are_each_day_on_the_day_before():
-    assert [0.5, -0.5] == daily_returns([100.0, 150.0, 75.0])
-    assert [] == daily_returns([100.0])
-    assert [] == daily_returns([])
+def test_the_deepest_drawdown_is_the_one_of_every_sample():
+    found = statistics([100.0 + day % 3 for day in range(40)], max_drawdown=0.25)
+
+    assert 0.25 == found.max_drawdown
+    assert found.calmar == pytest.approx((found.annual_return or 0.0) / 0.25, rel=1e-12)
+    assert (found.average_drawdown or 1.0) < 0.02
 
 
-def test_a_day_after_ruin_has_no_return():
-    assert [-1.0] == daily_returns([100.0, 0.0, 50.0])
+def test_trades_count_after_their_costs():
+    found = statistics([100.0], [trade(20, costs=2), trade(-10, costs=2), trade(1, costs=1)])
+
+    assert 3 == found.trades
+    assert found.win_rate == pytest.approx(1 / 3, rel=1e-12)
+    assert 18.0 / 12.0 == found.profit_factor
+    assert 2.0 == found.expectancy
+    assert (18.0, -12.0, 0.0) == (found.best_trade, found.worst_trade, found.median_trade)
+    assert found.average_trade_return == pytest.approx((2.0 - 1.0 + 0.1) / 2000 / 3, rel=1e-12)
+    assert 3600.0 == found.average_holding
 
 
-def test_sharpe_by_hand():
-    # Mean 0.01, sample variance (0.01² + 0.01²) / 1, so 1/√2 a day.
-    assert sharpe([0.02, 0.0]) == pytest.approx(math.sqrt(252 / 2), rel=1e-14)
+def test_a_week_of_seven_days_is_annualized_by_365():
+    closes = [100.0, 101.0, 100.5, 102.0, 101.0, 103.0, 104.0] * 3
+
+    weekdays = statistics_of(
+        100.0,
+        {MONDAY + 7 * week + day: closes[5 * week + day] for week in range(4) for day in range(5)},
+        [],
+        max_drawdown=0.0,
+        exposure=0.0,
+        traded=0.0,
+    )
+    always = statistics(closes[:20])
+
+    assert (252, 365) == (weekdays.days_a_year, always.days_a_year)
+    assert (always.sharpe or 0.0) / (weekdays.sharpe or 1.0) == pytest.approx(math.sqrt(365 / 252), rel=1e-12)
 
 
-def test_sortino_by_hand():
-    # Mean 0.01, downside deviation √(0.01² / 2), so √2 a day.
-    assert sortino([0.03, -0.01]) == pytest.approx(math.sqrt(252 * 2), rel=1e-14)
+def test_a_run_without_a_day_has_no_figure_that_needs_one():
+    found = statistics([])
+
+    known = {name for name, value in msgspec.structs.asdict(found).items() if value}
+    assert {"days_a_year", "exposure"} == known
+    assert 0.0 == found.total_return
 
 
-@pytest.mark.parametrize("returns", [[], [0.01]])
-def test_sharpe_needs_two_days(returns):
-    assert sharpe(returns) is None
+def test_a_run_of_a_day_has_a_return_and_no_ratio():
+    found = statistics([101.0])
+
+    assert found.total_return == pytest.approx(0.01, rel=1e-12)
+    assert found.best_day == found.worst_day == found.total_return
+    assert (None, None, None, None) == (
+        found.sharpe,
+        found.annual_volatility,
+        found.skew,
+        found.annual_return,
+    )
 
 
-@pytest.mark.parametrize(
-    "returns", [[0.0] * 5, [0.01] * 9, [-0.01] * 9, daily_returns([1.01**day for day in range(99)])]
+def test_after_ruin_days_have_no_returns():
+    found = statistics([50.0, -10.0, -20.0, 30.0])
+
+    assert found.worst_day == pytest.approx(-1.2, rel=1e-12)
+    assert found.best_day == -0.5
+    assert 1.2 == found.average_drawdown
+
+
+def test_what_was_traded_is_in_the_account_currency_and_both_ways():
+    fills = [fill(Side.BUY, 2000), fill(Side.SELL, 2100, rate="1.5")]
+
+    # A tenth of a lot is ten ounces.
+    assert 20_000 + 31_500 == traded_value(fills, {"XAUUSD": GOLD})
+
+
+def test_turnover_is_how_often_a_year_the_mean_equity_was_traded():
+    assert 10.0 == turnover(4_000.0, [100.0, 300.0], 2.0)
+    assert turnover(4_000.0, [-100.0, 50.0], 2.0) is None
+    assert turnover(4_000.0, [], 0.0) is None
+
+
+@given(closes=equity, profits=st.lists(cents, max_size=30), start=st.sampled_from([100.0, 1e-3, 0.0, -5.0]))
+def test_each_figure_is_a_finite_number_or_none(closes, profits, start):
+    found = statistics(closes, [trade(each) for each in profits], start=start, traded=1e9)
+
+    for name, value in msgspec.structs.asdict(found).items():
+        assert value is None or math.isfinite(value), name
+
+
+@given(
+    closes=st.lists(st.floats(1.0, 1000.0), max_size=60),
+    profits=st.lists(cents, max_size=30),
+    scale=st.sampled_from([4, 1024]),
 )
-def test_sharpe_needs_returns_that_differ_by_more_than_rounding(returns):
-    assert sharpe(returns) is None
+def test_in_another_currency_only_money_changes(closes, profits, scale):
+    trades = [trade(each) for each in profits]
+    scaled = [replace(each, profit=each.profit * scale) for each in trades]
 
+    found = msgspec.structs.asdict(statistics(closes, trades, traded=500.0))
+    other = statistics([each * scale for each in closes], scaled, start=100.0 * scale, traded=500.0 * scale)
 
-@pytest.mark.parametrize("returns", [[], [0.01], [0.0, 0.02]])
-def test_sortino_needs_a_day_that_lost(returns):
-    assert sortino(returns) is None
-
-
-def test_profit_factor_is_gains_over_losses():
-    assert 1.5 == profit_factor([Decimal(20), Decimal(-30), Decimal(25), Decimal(0)])
-    assert 0.0 == profit_factor([Decimal(-1)])
-
-
-@pytest.mark.parametrize("profits", [[], [Decimal(5)], [Decimal(0)]])
-def test_profit_factor_needs_a_loss(profits):
-    assert profit_factor(profits) is None
-
-
-def test_monthly_returns_are_between_the_last_closes_of_months():
-    closes = {JANUARY_30_2024: 90.0, JANUARY_30_2024 + 1: 110.0, JANUARY_30_2024 + 2: 104.0, 19782: 99.0}
-
-    monthly = monthly_returns(100.0, closes)
-
-    assert {"2024-01": 110 / 100 - 1, "2024-02": 99 / 110 - 1} == monthly
-
-
-def test_a_month_after_ruin_has_no_return():
-    assert {"2024-01": -1.0, "2024-02": None} == monthly_returns(100.0, {19752: 0.0, 19754: 50.0})
-
-
-def test_no_close_is_no_month():
-    assert {} == monthly_returns(100.0, {})
-
-
-# Against another formula.
-
-
-@given(returns=returns_of_days)
-def test_sharpe_is_what_numpy_makes_of_it(returns):
-    deviation = np.std(returns, ddof=1)
-    assume(deviation > 1e-6)
-
-    assert sharpe(returns) == pytest.approx(np.mean(returns) / deviation * np.sqrt(252), rel=1e-9, abs=1e-9)
-
-
-@given(returns=returns_of_days)
-def test_sharpe_is_what_the_standard_library_makes_of_it(returns):
-    deviation = statistics.stdev(returns)
-    assume(deviation > 1e-6)
-
-    expected = statistics.fmean(returns) / deviation * math.sqrt(252)
-    assert sharpe(returns) == pytest.approx(expected, rel=1e-9, abs=1e-9)
-
-
-@given(returns=returns_of_days)
-def test_sortino_is_what_numpy_makes_of_it(returns):
-    downside = np.linalg.norm(np.minimum(returns, 0.0)) / np.sqrt(len(returns))
-    assume(downside > 1e-6)
-
-    assert sortino(returns) == pytest.approx(np.mean(returns) / downside * np.sqrt(252), rel=1e-9, abs=1e-9)
-
-
-@given(closes=st.lists(st.floats(1.0, 1e6), min_size=1, max_size=300), first=st.integers(0, 40_000))
-def test_months_compound_to_the_whole(closes, first):
-    by_day = dict(enumerate(closes, first))
-
-    monthly = monthly_returns(100.0, by_day)
-
-    compounded = math.prod(1.0 + each for each in monthly.values() if each is not None) - 1.0
-    assert compounded == pytest.approx(total_return(100.0, closes[-1]), rel=1e-9, abs=1e-9)
-
-
-# As published.
-
-
-def test_sharpe_is_as_published():
-    cases = cases_of(published(), "sharpe_ratio", risk_free="0.0")
-
-    for returns, expected in cases:
-        assert sharpe(returns) == pytest.approx(expected, rel=1e-8)
-    assert 3 == len(cases)
-
-
-def test_sortino_is_as_published():
-    cases = cases_of(published(), "sortino", required_return="0.0", period="daily")
-
-    for returns, expected in cases:
-        assert sortino(returns) == pytest.approx(expected, rel=1e-8)
-    assert 2 == len(cases)
-
-
-def test_max_drawdown_is_as_published():
-    cases = cases_of(published(), "max_drawdown")
-
-    for returns, expected in cases:
-        assert drawdown_of(returns) == pytest.approx(-expected, abs=1e-7)
-    assert 7 == len(cases)
-
-
-def test_total_return_is_as_published():
-    cases = cases_of(published(), "cum_returns_final", starting_value=0)
-
-    for returns, expected in cases:
-        end = math.prod(1.0 + each for each in returns)
-        # Printed to four or five places.
-        assert total_return(1.0, end) == pytest.approx(expected, abs=1e-5)
-    assert 3 == len(cases)
-
-
-def test_holding_gold_for_years_comes_to_what_empyrical_makes_of_it():
-    expected = json.loads(shared("data/golden/gold_d1_talib_and_performance.json").read_text())
-    expected = expected["performance_of_buy_and_hold_close_to_close_returns"]
-    with gzip.open(shared("data/ejtrader_mt5/XAUUSDd1.older.csv.gz"), "rt") as lines:
-        closes = [float(row["close"]) for row in csv.DictReader(lines)]
-
-    returns = daily_returns(closes)
-
-    assert expected["n"] == len(returns)
-    assert total_return(closes[0], closes[-1]) == pytest.approx(expected["total_return"], rel=1e-9)
-    assert sharpe(returns) == pytest.approx(expected["sharpe"], rel=1e-9)
-    assert sortino(returns) == pytest.approx(expected["sortino"], rel=1e-9)
-    assert drawdown_of(returns) == pytest.approx(-expected["max_drawdown"], rel=1e-9)
-
-
-def drawdown_of(returns: list[float]) -> float:
-    """What a curve says of one unit that has these *returns*, a day each."""
-    curve = Curve(1.0, lambda time: time)
-    for day, equity in enumerate(np.cumprod(np.array(returns) + 1.0).tolist()):
-        curve.sample(day, equity, is_exposed=True)
-    curve.settle()
-    return curve.max_drawdown
+    for name, value in msgspec.structs.asdict(other).items():
+        expected = found[name] * scale if name in IN_MONEY and found[name] is not None else found[name]
+        assert value == (None if expected is None else pytest.approx(expected, rel=1e-9, abs=1e-12)), name
