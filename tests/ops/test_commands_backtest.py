@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from pathlib import Path
 
 import pytest
@@ -138,6 +139,71 @@ def test_a_report_can_be_made_of_a_result_that_was_moved(shell):
 
     assert 0 == answer.code
     assert (shell.folder / "report.html").exists()
+
+
+def test_without_bokeh_nothing_runs_that_was_to_be_reported(shell, monkeypatch):
+    for name in [each for each in sys.modules if each.partition(".")[0] == "bokeh"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.delitem(sys.modules, "nicegold_ops.report.chart", raising=False)
+    monkeypatch.setitem(sys.modules, "bokeh", None)
+
+    answer = shell("backtest", "--report", "out.html")
+
+    assert 2 == answer.code
+    assert "install nicegold[report]" in answer.err
+    assert not (shell.folder / "state").exists()
+
+
+def test_the_summary_has_the_costs_the_intervals_and_the_verdict(tmp_path, shell):
+    market_in(tmp_path, bars=3000)
+
+    answer = shell("backtest", "--json", "out.json")
+
+    result = shell.json("out.json")
+    interval = result["significance"]["intervals"]["sharpe"]
+    said = " ".join(answer.out.split())
+    assert f"sharpe {result['sharpe']:.2f}, {interval['low']:.2f} to {interval['high']:.2f} at 95%" in said
+    assert f"{result['costs']['slippage']:,.2f} slippage" in said
+    assert f"chance alone would do as well in {result['significance']['chance_of_mean']:.1%} of runs" in said
+    assert "holding XAUUSD instead brought" in said
+
+
+def test_the_json_carries_what_the_report_shows(shell):
+    result = shell("backtest", "--json", "-").json
+
+    assert 2 == result["schema"]
+    assert 400 == len(result["prices"]["XAUUSD"])
+    assert ["XAUUSD"] == result["benchmark"]["symbols"]
+    assert "market" == result["slippage"][0]["order_type"]
+    assert {"cross": "ma_cross"} == result["strategies"]
+
+
+def test_a_secret_of_the_configuration_reaches_neither_json_nor_page(shell):
+    shell.write(
+        "shy.py",
+        "from nicegold import Bar, Portfolio, hookimpl, plugin\n"
+        "@plugin\nclass Shy:\n    api_key: str\n    @hookimpl\n"
+        "    def on_bar(self, bar: Bar, portfolio: Portfolio) -> None:\n        pass\n",
+    )
+    config = shell.folder / "nicegold.toml"
+    config.write_text(config.read_text() + '\n[plugins.shy]\nuse = "shy:Shy"\napi_key = "hunter2"\n')
+
+    answer = shell("backtest", "--json", "out.json", "--report", "out.html")
+
+    assert 0 == answer.code
+    for name in ("out.json", "out.html"):
+        text = (shell.folder / name).read_text()
+        assert "hunter2" not in text
+        assert "********" in text
+
+
+def test_a_result_of_another_schema_says_what_to_do(shell):
+    shell.write("old.json", '{"run": "20260101T000000Z-backtest", "version": "0.0.9"}')
+
+    answer = shell("report", "old.json")
+
+    assert 3 == answer.code
+    assert "old.json has schema 1, of nicegold 0.0.9, and this one reads 2" in answer.err
 
 
 def test_a_report_of_a_run_that_is_not_there_is_a_data_error(shell):

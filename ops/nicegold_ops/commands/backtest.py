@@ -18,6 +18,8 @@ from nicegold_ops.commands._runs import begin, claim, folder_of
 from nicegold_ops.commands._signals import stop_on_signals
 from nicegold_ops.config import load
 from nicegold_ops.errors import NicegoldError
+from nicegold_ops.report.market import market_again
+from nicegold_ops.report.page import refuse_without_bokeh
 from nicegold_ops.report.result import Result, result_of
 
 
@@ -31,6 +33,8 @@ def command(config: Path, overrides: tuple[str, ...], json_to: Path | None, repo
 
     The mode that the configuration names does not matter.
     """
+    if report_to is not None:
+        refuse_without_bokeh()
     settings = load(config, overrides)
     begun = claim(settings, "backtest", time.time_ns())
     folder = folder_of(settings.run.state, begun.run)
@@ -45,6 +49,6 @@ def _tested(app: App, stop: threading.Event) -> Result:
     try:
         with progress("backtest") as shown:
             outcome = session.backtest(app, progress=shown, stop=stop)
-        return result_of(app, outcome)
+        return result_of(app, outcome, market_again(app))
     finally:
         app.close()

@@ -12,7 +12,7 @@ from nicegold_ops.commands._output import answer
 from nicegold_ops.commands._runs import REPORT, RESULT, folder_of, last_run_with, state_of
 from nicegold_ops.errors import DataError
 from nicegold_ops.report.page import write_page
-from nicegold_ops.report.result import Result
+from nicegold_ops.report.result import SCHEMA, Result
 
 
 @click.command()
@@ -52,10 +52,29 @@ def _result_of(run: str | None, config: Path, state: Path | None) -> Path:
 def read_result(path: Path) -> Result:
     """The result in the file *path*. Raises DataError when there is none."""
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Result)
+        content = path.read_bytes()
+        _refuse_other_schemas(path, content)
+        return msgspec.json.decode(content, type=Result)
     except FileNotFoundError:
         raise DataError(
             f"{path}: there is no result; a run that was killed leaves none, try replay"
         ) from None
     except msgspec.DecodeError as error:
         raise DataError(f"{path} is not the result of a run: {error}") from None
+
+
+class _Form(msgspec.Struct):
+    """What results of all versions have; the first had no *schema*."""
+
+    run: str
+    version: str
+    schema: int = 1
+
+
+def _refuse_other_schemas(path: Path, content: bytes) -> None:
+    form = msgspec.json.decode(content, type=_Form)
+    if form.schema != SCHEMA:
+        raise DataError(
+            f"{path} has schema {form.schema}, of nicegold {form.version}, and this one reads {SCHEMA}; "
+            f"run the backtest again, or `nicegold replay {form.run}` to compare"
+        )

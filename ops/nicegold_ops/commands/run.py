@@ -24,6 +24,8 @@ from nicegold_ops.commands._signals import stop_on_signals
 from nicegold_ops.commands._view import View, shown, watched
 from nicegold_ops.config import Settings, load
 from nicegold_ops.errors import ConfigurationError
+from nicegold_ops.report.market import market_again
+from nicegold_ops.report.page import refuse_without_bokeh
 from nicegold_ops.report.result import Result, result_of
 
 #: What to type instead, for the modes that are no session.
@@ -52,6 +54,8 @@ def command(
 
     A second Ctrl-C ends the process at once. The report is written beside the result if not elsewhere.
     """
+    if report_to is not None:
+        refuse_without_bokeh()
     settings = load(config, overrides)
     _refuse_other_modes(settings)
     begun = claim(settings, settings.run.mode, time.time_ns())
@@ -75,7 +79,7 @@ def _traded(app: App, seconds: float | None, stop: threading.Event, out: Console
         out.print(f"run {app.run.run}, metrics at {url}", soft_wrap=True)
         with _ended_after(seconds, stop), shown(View(app, url), out):
             outcome = session.paper(app, stop=stop)
-        return result_of(app, outcome)
+        return result_of(app, outcome, market_again(app))
     finally:
         app.close()
 

@@ -9,18 +9,32 @@ from typing import Any
 
 import msgspec
 
-from nicegold import DAY, SECOND, Account, Bar, Fill, Instrument, Portfolio, Sessions, Side, Swap
-from nicegold_ops.curve import Curve
-from nicegold_ops.report.result import OpenPosition, Result, Veto
-from nicegold_ops.report.statistics import (
-    daily_returns,
-    monthly_returns,
-    profit_factor,
-    sharpe,
-    sortino,
-    total_return,
+from nicegold import (
+    DAY,
+    SECOND,
+    Account,
+    Bar,
+    Fill,
+    Instrument,
+    OrderType,
+    Portfolio,
+    Sessions,
+    Side,
+    Source,
+    Swap,
 )
+from nicegold_ops.curve import Curve
+from nicegold_ops.report.benchmark import buy_and_hold
+from nicegold_ops.report.costs import Costs, Histogram, Slippage
+from nicegold_ops.report.gaps import Gap, Gaps
+from nicegold_ops.report.payoffs import payoffs_of
+from nicegold_ops.report.prices import Candles
+from nicegold_ops.report.result import OpenPosition, Result
+from nicegold_ops.report.returns import daily_returns, monthly_returns
+from nicegold_ops.report.significance import significance_of
+from nicegold_ops.report.statistics import statistics_of, traded_value
 from nicegold_ops.report.trades import trades_of
+from nicegold_ops.report.vetoes import Reason, Veto
 from nicegold_ops.telemetry import HookSummary
 
 GOLD = Instrument(
@@ -74,17 +88,21 @@ def result(bars: int = 4000, **changes: Any) -> Result:
     """What 120 round trips in *bars* came to, but for *changes* of its fields."""
     portfolio = Portfolio(Account(CASH, "USD"), {"XAUUSD": GOLD})
     curve = Curve(float(CASH), GOLD.sessions.trading_day)
+    candles = Candles()
     fills: list[Fill] = []
     for number, bar in enumerate(walk(bars)):
         portfolio.apply(bar)
+        candles.add(bar)
         if bar.time % DAY == 22 * HOUR and portfolio.is_exposed:
             portfolio.apply(Swap(symbol="XAUUSD", time=bar.time, amount=Decimal("-3.17")))
         if number % 33 in (0, 21) and len(fills) < 241:
             fills.append(_fill(len(fills), bar))
             portfolio.apply(fills[-1])
+        held = float(portfolio.position("XAUUSD").quantity) * 100 * bar.close / portfolio.equity
+        candles.hold(held, 1.0)
         curve.sample(bar.time, portfolio.equity, portfolio.is_exposed)
     curve.settle()
-    return msgspec.structs.replace(_added_up(portfolio, curve, fills), **changes)
+    return msgspec.structs.replace(_added_up(portfolio, curve, fills, candles), **changes)
 
 
 def empty() -> Result:
@@ -122,10 +140,19 @@ def _fill(number: int, bar: Bar) -> Fill:
     )
 
 
-def _added_up(portfolio: Portfolio, curve: Curve, fills: list[Fill]) -> Result:
-    trades = trades_of(fills, {"XAUUSD": GOLD})
-    returns = daily_returns(curve.daily_closes)
+def _added_up(portfolio: Portfolio, curve: Curve, fills: list[Fill], candles: Candles) -> Result:
+    instruments = {"XAUUSD": GOLD}
+    trades = trades_of(fills, instruments)
+    statistics = statistics_of(
+        float(CASH),
+        curve.closes,
+        trades,
+        max_drawdown=curve.max_drawdown,
+        exposure=curve.exposure,
+        traded=traded_value(fills, instruments),
+    )
     points = curve.points
+    prices = {"XAUUSD": candles.candles} if candles.candles else {}
     held = portfolio.position("XAUUSD")
     return Result(
         run="backtest-20240507-000000-7",
@@ -136,7 +163,12 @@ def _added_up(portfolio: Portfolio, curve: Curve, fills: list[Fill]) -> Result:
         start=points[0].time if points else 0,
         end=portfolio.time,
         bars=curve.samples,
+        instruments=["XAUUSD"],
+        strategies={"cross": "ma_cross"},
+        sources={"gold": Source("XAUUSD_H1.csv", "0c5e")},
         quality={"backward": 2, "duplicate": 11},
+        refused=0,
+        gaps=[Gaps("XAUUSD", curve.samples, 1, 3, [Gap(MONDAY, MONDAY + 3 * HOUR, 3)])],
         orders=len(fills),
         fills=len(fills),
         trades=trades,
@@ -147,17 +179,44 @@ def _added_up(portfolio: Portfolio, curve: Curve, fills: list[Fill]) -> Result:
         final_equity=portfolio.equity,
         commission=portfolio.commission,
         swap=portfolio.swap,
-        total_return=total_return(float(CASH), portfolio.equity),
-        max_drawdown=curve.max_drawdown,
-        sharpe=sharpe(returns),
-        sortino=sortino(returns),
-        profit_factor=profit_factor([trade.profit - trade.costs for trade in trades]),
-        exposure=curve.exposure,
-        vetoes=[
-            Veto("limit", 1204, [f"would hold {lots} XAUUSD, limit is 1.00" for lots in ("1.50", "-1.50")]),
-            Veto("collar", 5, [f"the price is {part} % away from the last" for part in range(2, 7)]),
+        costs=Costs(
+            commission=portfolio.commission,
+            swap=-portfolio.swap,
+            spread=1205.5,
+            slippage=240.25,
+            net=portfolio.equity - float(CASH),
+        ),
+        slippage=[
+            Slippage(
+                symbol="XAUUSD",
+                order_type=OrderType.MARKET,
+                fills=len(fills),
+                unmeasured=0,
+                mean=0.02,
+                median=0.019,
+                high=0.05,
+                worst=0.4,
+                mean_bps=0.1,
+                money=240.25,
+            )
         ],
-        failures={},
+        slippage_histogram=Histogram([0.0, 0.1, 0.2], [200, 41]),
+        total_return=statistics.total_return,
+        max_drawdown=curve.max_drawdown,
+        sharpe=statistics.sharpe,
+        sortino=statistics.sortino,
+        profit_factor=statistics.profit_factor,
+        exposure=curve.exposure,
+        statistics=statistics,
+        significance=significance_of(
+            daily_returns(curve.daily_closes), payoffs_of(trades), statistics.years, 7
+        ),
+        benchmark=buy_and_hold(float(CASH), prices),
+        vetoes=[
+            Veto("limit", 1204, [Reason("would hold 1.50 XAUUSD, limit is 1.00", 1204)]),
+            Veto("collar", 5, [Reason("the price is 2 % away from the last", 5)]),
+        ],
+        failures=[],
         halted="",
         hooks=[
             HookSummary("on_bar", "cross", 4000, 0, 8.2e-6, 23.6e-6),
@@ -170,4 +229,5 @@ def _added_up(portfolio: Portfolio, curve: Curve, fills: list[Fill]) -> Result:
         configuration=CONFIGURATION,
         monthly=monthly_returns(float(CASH), curve.closes),
         curve=points,
+        prices=prices,
     )
