@@ -10,10 +10,11 @@ import os
 import re
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import fields
+from datetime import datetime
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeAlias, TypeVar
 
 import msgspec
 
@@ -33,6 +34,10 @@ Made = TypeVar("Made")
 #: With more, cents would get lost in the sums.
 _TOO_MUCH = Decimal(10) ** 12
 _PLUGIN_NAME = re.compile(r"[A-Za-z0-9_-]+")
+_Moment: TypeAlias = Annotated[
+    datetime,
+    msgspec.Meta(tz=True, description="a date and time with its zone, such as 2026-01-05T00:00:00Z"),
+]
 
 
 class RunSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,7 +47,8 @@ class RunSettings(msgspec.Struct, frozen=True, kw_only=True):
     *currency*. *seed* is where all randomness starts. *state* is the folder of the journal, seen
     from the configuration's own.
 
-    *pace* is market events a second in paper mode; 0 is as fast as they come. *on_halt* says
+    Market events that are known before *start*, or from *end* on, are left out. *pace* is market
+    events a second in paper mode; 0 is as fast as they come. *on_halt* says
     whether a halt leaves positions as they are (hold) or closes them (flatten). Metrics and health
     are served on *metrics_host* and *metrics_port*; port 0 is any free one.
     """
@@ -56,6 +62,8 @@ class RunSettings(msgspec.Struct, frozen=True, kw_only=True):
         int, msgspec.Meta(ge=0, le=2**63 - 1, description="a whole number from 0 to 2^63 - 1")
     ] = 0
     state: Path = Path("state")
+    start: _Moment | None = None
+    end: _Moment | None = None
     pace: Annotated[float, msgspec.Meta(ge=0, description="a number, 0 or above")] = 0.0
     on_halt: Literal["hold", "flatten"] = "hold"
     metrics_host: str = "127.0.0.1"
@@ -64,6 +72,8 @@ class RunSettings(msgspec.Struct, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         if not 0 < self.cash < _TOO_MUCH:
             raise ValueError(f"cash is {self.cash}; it must be above 0 and below {_TOO_MUCH}")
+        if self.start is not None and self.end is not None and not self.start < self.end:
+            raise ValueError(f"start is {self.start.isoformat()}; it must be before end")
 
 
 class PluginSettings(msgspec.Struct, frozen=True, kw_only=True):

@@ -11,11 +11,13 @@ import msgspec
 from rich.console import RenderableType
 
 from nicegold import Instrument, Source
+from nicegold.host import Host
 from nicegold_ops.app import App, bootstrap
 from nicegold_ops.commands._options import config_option, json_option, set_option
 from nicegold_ops.commands._output import answer, facts, money, table
 from nicegold_ops.commands._runs import aside
 from nicegold_ops.config import Settings, load
+from nicegold_ops.errors import DataError, PluginError
 from nicegold_ops.journal import Run, open_journal
 from nicegold_ops.toml import to_toml
 
@@ -41,6 +43,7 @@ class Plan(msgspec.Struct, frozen=True):
     plugins: list[Planned]
     calls: dict[str, list[str]]
     sources: dict[str, Source]
+    recognised: dict[str, list[str]]
 
 
 @click.command()
@@ -81,7 +84,20 @@ def _plan(settings: Settings, app: App) -> Plan:
             for hook in dict.fromkeys(hook for each in enabled for hook in each.hooks)
         },
         sources=dict(app.sources),
+        recognised=_recognised(app.host),
     )
+
+
+def _recognised(host: Host) -> dict[str, list[str]]:
+    """What each feed sees in its files. Raises DataError for what it cannot read, PluginError if it fails."""
+    found = {}
+    for reply in host.call("describe_source")():
+        if isinstance(reply.error, OSError | ValueError):
+            raise DataError(f"{reply.plugin}: {reply.error}")
+        if reply.error is not None:
+            raise PluginError(f"{reply.plugin}.{reply.hook} {reply.reason}")
+        found[reply.plugin] = reply.value
+    return found
 
 
 def _shown(plan: Plan) -> list[RenderableType]:
@@ -91,6 +107,7 @@ def _shown(plan: Plan) -> list[RenderableType]:
         ("state", plan.state),
         *(("instrument", _instrument(each)) for each in plan.instruments),
         *((f"{feed} reads", source.location) for feed, source in plan.sources.items()),
+        *((f"{feed} sees", line) for feed, lines in plan.recognised.items() for line in lines),
     )
     plugins = table("plugins", "use", "kind", "settings")
     for each in plan.plugins:

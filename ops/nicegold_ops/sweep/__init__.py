@@ -1,0 +1,1 @@
+"""Many backtests of one configuration: over settings, and over time."""
