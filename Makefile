@@ -3,6 +3,8 @@
 PYTHON ?= python3
 # Two test processes: the suite is written for two cores. `make test WORKERS=0` runs it in one.
 WORKERS ?= 2
+# Where the chance of `make soak` begins: another one each time, and said, so that it can be repeated.
+SEED := $(or $(SEED),$(shell date +%s))
 
 ready := .venv/.ready
 bin := .venv/bin
@@ -10,6 +12,9 @@ bin := .venv/bin
 # The uv that uv.lock names, for machines that have none.
 uv_version := $(shell sed -n '/^name = "uv"$$/{n;s/^version = "\(.*\)"$$/\1/p;}' uv.lock)
 uv = $(shell command -v uv || echo $(bin)/uv)
+
+# Compiled into the tree where there is a C compiler.
+native := ops/nicegold_ops/telemetry/_watched.c
 
 reference := $(wildcard docs/reference/*.md)
 rules := $(wildcard alerts/*.rules.yaml)
@@ -32,11 +37,16 @@ test: $(ready)  ## Run the tests
 	$(bin)/pytest -q -n $(WORKERS)
 
 .PHONY: check
-check: format lint types imports test reference alerts  ## What CI runs: format, lint, types, imports, tests, docs, alerts
+check: format lint types imports test fuzz reference alerts  ## What CI runs: format, lint, types, imports, tests, fuzz, docs, alerts
 
 .PHONY: bench
-bench: $(ready)  ## Measure the engine against itself unwatched and a bare loop
-	$(bin)/python tests/bench/run.py
+bench: $(ready)  ## Measure the engine against its peers, in ten minutes; QUICK=1 takes one
+	$(bin)/python -m tests.bench.run $(if $(QUICK),--quick)
+
+.PHONY: soak
+soak: $(ready)  ## Try to break the readers of files for ten minutes; SEED=7 repeats one
+	$(bin)/python -m tests.fuzz.campaign --seconds 480 --learned .fuzz/learned --seed $(SEED)
+	NICEGOLD_FUZZ_FILES=6000 NICEGOLD_FUZZ_SOAK=1 $(bin)/pytest -q -n $(WORKERS) tests/fuzz --hypothesis-seed=$(SEED)
 
 .PHONY: docs
 docs: $(ready)  ## Write the generated reference pages again
@@ -57,7 +67,7 @@ venv: $(ready)  ## Make .venv, or bring it up to date
 
 .PHONY: clean
 clean:  ## Remove .venv and what the tools left
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build dist
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .fuzz build dist $(native:.c=.*.so)
 
 # The steps of `check`.
 
@@ -76,6 +86,12 @@ types: $(ready)
 .PHONY: imports
 imports: $(ready)
 	$(bin)/lint-imports --no-logo
+
+# A minute of what `soak` does in ten, each time the same.
+.PHONY: fuzz
+fuzz: $(ready)
+	$(bin)/python -m tests.fuzz.campaign --seconds 35 --seed 1
+	NICEGOLD_FUZZ_FILES=600 $(bin)/pytest -q -n $(WORKERS) tests/fuzz
 
 .PHONY: reference
 reference: $(ready)
@@ -99,7 +115,7 @@ alerts:
 .PHONY: .venv
 .venv: $(ready)
 
-$(ready): pyproject.toml uv.lock
+$(ready): pyproject.toml uv.lock hatch_build.py $(native)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 	    echo "nicegold needs Python 3.11 or later, and '$(PYTHON)' is not that; name one that is: make PYTHON=python3.12" >&2; \
 	    exit 1; }
@@ -110,5 +126,7 @@ $(ready): pyproject.toml uv.lock
 	@$(bin)/python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || $(PYTHON) -m venv --clear .venv
 	@command -v uv >/dev/null || $(bin)/python -m pip install --quiet --disable-pip-version-check uv==$(uv_version)
 	env -u VIRTUAL_ENV UV_PROJECT_ENVIRONMENT=.venv UV_PYTHON_DOWNLOADS=never \
-	    $(uv) sync --quiet --frozen --all-extras --python $(bin)/python
+	    $(uv) sync --quiet --frozen --all-extras --reinstall-package nicegold --python $(bin)/python
+	@$(bin)/python -c 'import nicegold_ops.telemetry._watched' 2>/dev/null || \
+	    echo "nicegold: plugin calls will be watched in pure Python, at more than twice the cost; '$(uv) build --wheel' says why"
 	@touch $@

@@ -224,21 +224,23 @@ class _Recoded(io.RawIOBase):
     def __init__(self, file: IO[bytes], encoding: str) -> None:
         self._file = file
         self._decode = codecs.getincrementaldecoder(encoding)("backslashreplace").decode
+        #: What is recoded, and did not fit into the last buffer.
+        self._rest = b""
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int:
         view = memoryview(buffer)
-        recoded = b""
-        while not recoded:
-            # A byte may become four, and some have been kept from the time before.
-            block = self._file.read(max(len(view) // 4 - 8, 1))
-            recoded = self._decode(block, not block).encode()
+        while not self._rest:
+            block = self._file.read(_BLOCK)
+            self._rest = self._decode(block, not block).encode()
             if not block:
                 break
-        view[: len(recoded)] = recoded
-        return len(recoded)
+        size = min(len(view), len(self._rest))
+        view[:size] = self._rest[:size]
+        self._rest = self._rest[size:]
+        return size
 
 
 @contextmanager

@@ -145,8 +145,8 @@ def stamped(event: Stamped, **fields: Any) -> Stamped:
     Nothing is checked again, as `msgspec.structs.replace` would: what is added is the engine's own.
     """
     copy: Stamped = event.__copy__()  # type: ignore[attr-defined]  # every Struct has it
-    for name, value in fields.items():
-        force_setattr(copy, name, value)
+    for name in fields:
+        force_setattr(copy, name, fields[name])
     return copy
 
 

@@ -70,6 +70,10 @@ class OrderState(msgspec.Struct, frozen=True, gc=False):
         left = _most(self) - self.filled
         return left if left > ZERO else ZERO
 
+    def is_filled_by(self, fill: Fill) -> bool:
+        """Whether *fill* surely ends it."""
+        return self.asked is None and self.filled + fill.quantity >= self.order.quantity
+
 
 def advance(state: OrderState, event: Event) -> OrderState:
     """*state* after *event*; the same state where the event can change nothing."""

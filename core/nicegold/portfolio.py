@@ -105,7 +105,7 @@ class Portfolio:
         #: Trades in the books; and how often these changed, by trades and by what swaps cost.
         self.fills = self.changes = 0
         #: By order, the trades that are in the books.
-        self._trades: dict[str, set[str]] = {}
+        self._trades: dict[str, tuple[str, ...]] = {}
         #: The orders that have ended, with the time; and by strategy the highest number of one forgotten.
         self._ended: deque[tuple[int, str]] = deque()
         self._forgotten: dict[str, int] = {}
@@ -220,6 +220,8 @@ class Portfolio:
         Orders on the other side are taken to fill never and those that only reduce to fill first,
         so this is the worst case. An order of the same id is taken to be replaced by this.
         """
+        if not self._working and not order.reduce_only:
+            return self.position(order.symbol).quantity + order.signed_quantity
         known = self._working.get(order.id)
         quantity = order.quantity if known is None else max(order.quantity - known.filled, ZERO)
         adding, reducing = (ZERO, quantity) if order.reduce_only else (quantity, ZERO)
@@ -292,8 +294,6 @@ class Portfolio:
     def _add_order(self, order: Order) -> None:
         self._working[order.id] = OrderState(order)
         self._strategies[order.id] = order.strategy
-        if self._ended and self._ended[0][0] < self.time - KEPT:
-            self._forget()
 
     def advance(self, event: Event) -> None:
         """Fold in what *event* says of a working order."""
@@ -303,24 +303,29 @@ class Portfolio:
             return
         after = advance(before, event)
         if after.status in TERMINAL:
-            del self._working[order_id]
-            self._ended.append((self.time, order_id))
+            self._end(order_id)
         else:
             self._working[order_id] = after
 
     def _add_fill(self, fill: Fill) -> None:
-        trades = self._trades.get(fill.order_id)
-        if trades is None:
-            trades = self._trades[fill.order_id] = set()
+        trades = self._trades.get(fill.order_id, ())
         if fill.trade_id in trades:
             return
         symbol, quantity, price = fill.symbol, fill.signed_quantity, fill.price
         # First, as it can raise: a fill is booked whole or not at all.
         lot = self.instruments[symbol].lot_size
         value = lot * fill.rate
-        trades.add(fill.trade_id)
+        self._trades[fill.order_id] = (*trades, fill.trade_id)
         self.fills += 1
-        self.advance(fill)
+        working = self._working.get(fill.order_id)
+        if working is None:
+            if not trades and fill.order_id not in self._strategies:
+                self._note_end(fill.order_id)  # of an order that we were never told of
+        elif working.is_filled_by(fill):
+            # What it would be then, nobody asks any more.
+            self._end(fill.order_id)
+        else:
+            self.advance(fill)
         flat, mine = self._flat[symbol], (fill.strategy, symbol)
         before, held = self._positions.get(symbol, flat), self._held.get(mine, flat)
         after = self._positions[symbol] = before.after(quantity, price, value)
@@ -335,6 +340,15 @@ class Portfolio:
         # A fill can come before the first price, and equity must not wait for it.
         if symbol not in self._prices:
             self._prices[symbol] = float(price)
+
+    def _end(self, order_id: str) -> None:
+        del self._working[order_id]
+        self._note_end(order_id)
+
+    def _note_end(self, order_id: str) -> None:
+        self._ended.append((self.time, order_id))
+        if self._ended[0][0] < self.time - KEPT:
+            self._forget()
 
     def _forget(self) -> None:
         """Let go of orders that ended long ago, so that memory does not grow with all that ever traded."""

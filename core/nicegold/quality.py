@@ -267,13 +267,20 @@ def _fault_of_time(time: int, last: int, last_line: int) -> tuple[str, str]:
     return "backward", f"its time is before that of line {last_line}"
 
 
-def refuse_unreadable(seen: Sequence[Bar | Quote], defects: Sequence[Defect]) -> None:
-    """Raise UnusableData if the first lines of a source gave nothing but *defects*, or run backwards."""
+def refuse_unreadable(
+    seen: Sequence[Bar | Quote],
+    defects: Sequence[Defect],
+    turn: str = "write it again in the order of time",
+) -> None:
+    """Raise UnusableData if the first lines of a source gave nothing but *defects*, or run backwards.
+
+    *turn* says what to do then.
+    """
     if not seen:
         first = defects[0]
         raise UnusableData(f"has nothing to read in its first lines; line {first.line}: {first.reason}")
     if len(seen) == 1 and len(defects) > 1 and {defect.kind for defect in defects} <= _OUT_OF_ORDER:
-        raise UnusableData("has its newest line first; turn its lines round, such as with tac")
+        raise UnusableData(f"has its newest line first; {turn}")
 
 
 def refuse_other_timeframe(starts: Sequence[int], length: int) -> None:

@@ -56,7 +56,7 @@ def usual_hours(symbol: str) -> str:
     return "fx" if {base, quoted} <= _CURRENCIES else "always"
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=512)
 def _utc_offset_minutes(zone: str, hour: int) -> int:
     """Minutes that *zone* is ahead of UTC in the *hour* counted from 1970."""
     moment = datetime.fromtimestamp(hour * 3600, UTC).astimezone(ZoneInfo(zone))

@@ -200,7 +200,7 @@ class _Texts:
         label = _LABEL_AT_END.search(clock or b"")
         if clock and label and (ahead := _ahead(label)):
             return self._reading.labelled(day + self._unlabelled(clock[: label.start()]), ahead)
-        of_day = 0 if clock is None else self.clocks[clock]
+        of_day = 0 if clock is None else self._unlabelled(clock)
         midnight = self._reading.midnight(day)
         if midnight is None:
             return self._reading.time(day + of_day)

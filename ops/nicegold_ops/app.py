@@ -207,5 +207,6 @@ def recorded(journal: Journal, telemetry: Telemetry) -> Callable[[Event], None]:
 
 
 def _day_of(instruments: Mapping[str, Instrument]) -> Callable[[int], int]:
-    """Trading days are those of the first instrument."""
-    return next(iter(instruments.values())).sessions.trading_day
+    """The trading day of a sample, by the first instrument. At a day's very end it is of that day."""
+    trading_day = next(iter(instruments.values())).sessions.trading_day
+    return lambda time: trading_day(time - 1)

@@ -267,14 +267,15 @@ def read(store: sa.Engine, run: str) -> Iterator[Event]:
 def _stored(store: sa.Engine, run: str) -> Iterator[Event]:
     digest = _GENESIS
     for number, block in enumerate(_rows(store, run)):
-        digest = hashlib.sha256(digest + (block.payload or b"")).digest()
+        payload = block.payload if isinstance(block.payload, bytes) else b""
+        digest = hashlib.sha256(digest + payload).digest()
         if block.number != number or block.digest != digest:
             raise DataError(
                 f"{store.url.database}: block {number} of run {run} is missing or was changed; "
                 "the events before it are sound"
             )
         try:
-            events = _decoder.decode_lines(block.payload)
+            events = _decoder.decode_lines(payload)
         except ValueError as error:  # its digest is right: it was written by something else
             raise DataError(
                 f"{store.url.database}: block {number} of run {run} cannot be read: {error}"

@@ -69,12 +69,10 @@ class Valuation:
 
     def _times(self) -> list[int]:
         """When each event was known; a feed that lags does not turn time back."""
-        times = []
-        for market in self._events:
-            if market.time > self._time:
-                self._time = market.time
-            times.append(self._time)
-        return times
+        times = np.array([self._time, *[market.time for market in self._events]])
+        found: list[int] = np.maximum.accumulate(times)[1:].tolist()
+        self._time = found[-1]
+        return found
 
     def _worth(
         self, cash: float, stakes: dict[str, tuple[float, float]], prices: _Prices, when: slice

@@ -1152,10 +1152,11 @@ def test_a_fill_of_an_order_that_ended_too_long_ago_is_not_believed():
     engine, seen = engine_with(s=Says(on_bars=[[buy()], [buy()]]), desk=Desk())
     engine.handle(bar())
     engine.handle(filled("s-1"))
-    # The next order, more than a month later, is when the first is forgotten.
+    # When the next order ends, more than a month later, the first is forgotten.
     engine.handle(bar(number=50_000))
+    engine.handle(filled("s-2", trade="t-2"))
 
-    engine.handle(filled("s-1", trade="t-2"), "desk")
+    engine.handle(filled("s-1", trade="t-3"), "desk")
 
-    assert 1 == len(seen.of(Fill))
+    assert 2 == len(seen.of(Fill))
     assert "reports a fill of s-1, which ended too long ago" in seen.of(Halted)[0].reason

@@ -70,6 +70,19 @@ def test_what_is_no_character_is_spelt_out(tmp_path):
     assert b"\\x00" == lines[2]
 
 
+@pytest.mark.parametrize("letter", ["a", "\u20ac", "\U0001f600", "\ud800"])
+@pytest.mark.parametrize("block", [32, 33, 64])
+def test_text_in_utf_16_is_the_same_in_blocks_of_any_size(letter, block, tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "_BLOCK", block)
+    content = b"\xff\xfe" + (letter * 100 + "\n").encode("utf-16-le", "surrogatepass") * 3
+    spelt = letter.encode(errors="surrogatepass") if letter.isprintable() else b"\\x00\\xd8"
+
+    file = open_text(written(tmp_path, content))
+
+    assert [spelt * 100 + b"\n"] * 3 == file.head()
+    assert [spelt * 100 + b"\n"] * 3 == list(file.lines())
+
+
 # Archives.
 
 

@@ -284,7 +284,8 @@ def test_an_order_that_ended_long_ago_is_forgotten_and_one_that_works_is_not():
     old, working = market_order(id="s-1", strategy="s"), market_order(id="s-2", strategy="s")
     portfolio = fold([old, working, fill("0.10", "2000")])
 
-    fold([bar(2000.0, number=60 * 24 * 31), market_order(id="s-3", strategy="s")], portfolio)
+    late = [market_order(id="s-3", strategy="s"), Canceled(order_id="s-3", time=1)]
+    fold([bar(2000.0, number=60 * 24 * 31), *late], portfolio)
 
     assert [True, False, False] == [portfolio.has_forgotten(each) for each in ("s-1", "s-2", "s-3")]
     assert ["", "s", "s"] == [portfolio.strategy_of(each) for each in ("s-1", "s-2", "s-3")]
@@ -310,6 +311,18 @@ def test_memory_holds_only_what_ended_lately():
 
     assert 500 == portfolio.fills
     assert 32 >= sum(not portfolio.has_forgotten(f"s-{number}") for number in range(500))
+
+
+def test_trades_of_orders_that_it_never_heard_of_are_forgotten_too():
+    portfolio = books()
+
+    for number in range(500):
+        foreign = fill("0.10", "2000", order=f"desk-{number}", trade=f"t-{number}")
+        fold([bar(2000.0, number=number * 60 * 24), foreign], portfolio)
+
+    old, new = (fill("0.10", "2000", order=f"desk-{each}", trade=f"t-{each}") for each in (0, 499))
+    assert [False, True] == [portfolio.has_fill(old), portfolio.has_fill(new)]
+    assert 500 == portfolio.fills
 
 
 def test_working_orders_are_listed_by_symbol_and_strategy_oldest_first():

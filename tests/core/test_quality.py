@@ -289,8 +289,8 @@ def test_first_lines_without_a_bar_are_refused_with_the_first_reason():
 def test_lines_that_run_backwards_are_refused_with_the_way_out():
     backward = [Defect("backward", line, "", "") for line in (2, 3)]
 
-    with pytest.raises(UnusableData, match="newest line first; turn its lines round, such as with tac"):
-        refuse_unreadable([bar()], backward)
+    with pytest.raises(UnusableData, match="newest line first; turn it"):
+        refuse_unreadable([bar()], backward, "turn it")
 
 
 def test_first_lines_with_some_bars_are_taken():

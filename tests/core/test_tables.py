@@ -175,6 +175,16 @@ def table_of(path: Path, content: str, **settings: Any) -> TextTable:
             ],
         ),
         (
+            "time,open,high,low,close\n2020-01-01,2,3,1,2,9\n",
+            {},
+            [
+                "file: text in UTF-8",
+                "lines: commas between fields, a header, oldest first",
+                "columns: time is time, open is open, high is high, low is low, close is close, not read: 6",
+                "times: like %Y-%m-%d, such as 2020-01-01",
+            ],
+        ),
+        (
             "1/5/2020|2,0|3,0|1,0|2,0\n",
             {
                 "decimal": ",",

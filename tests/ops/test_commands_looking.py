@@ -166,6 +166,15 @@ def test_doctor_finds_a_configuration_that_cannot_be_meant(shell):
     assert "missing.toml" in answer.out
 
 
+def test_doctor_says_in_which_language_calls_are_watched(shell, monkeypatch):
+    monkeypatch.setenv("NICEGOLD_PURE", "1")
+
+    answer = shell("doctor", "--json", "-")
+
+    (found,) = (each for each in answer.json if each["about"] == "watched calls")
+    assert ("ok", "are made in Python: NICEGOLD_PURE=1 asks for it") == (found["status"], found["says"])
+
+
 # completion, and what plugins bring
 
 

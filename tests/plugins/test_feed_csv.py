@@ -739,6 +739,7 @@ def test_a_line_without_its_other_side_is_a_defect(tmp_path):
         ("unreadable", 3, "asks.csv has no ask of its time"),
         ("not_positive", 4, "spread is -0.5"),
         ("unreadable", 6, "in asks.csv: there is no bid of its time"),
+        ("unreadable", 5, "in asks.csv: the bid of its time is a defect"),
         ("unreadable", 8, "in asks.csv: there is no bid of its time"),
     ] == [(each.kind, each.line, each.reason) for each in defects]
 
@@ -758,6 +759,37 @@ def test_what_cannot_be_right_in_either_file_is_a_defect(tmp_path):
         (3, "asks.csv has no ask of its time"),
         (4, '"rubbish" is not a date like %Y-%m-%d'),
     ] == [(each.line, each.reason) for each in defects]
+
+
+def test_an_ask_whose_bid_is_a_defect_is_one_too_and_shown_as_it_stands(tmp_path):
+    asks = written(
+        tmp_path,
+        HEADED + "2020-05-01 00:00:00,2,1,2,2\n2020-05-01 00:00:00,2,2,2,2\n" + LINE.format(1),
+        "asks.csv",
+    )
+    bids = written(tmp_path, HEADED + "2020-05-01 00:00:00,3,3,3,3\n" + LINE.format(1))
+
+    _, defects = read(feed(bids, ask_path=asks))
+
+    assert (3, "in asks.csv: the bid of its time is a defect", "2020-05-01 00:00:00,2,2,2,2") in [
+        (each.line, each.reason, each.text) for each in defects
+    ]
+    assert 3 == len(defects)
+
+
+def test_of_two_asks_of_one_time_the_sound_one_is_used(tmp_path):
+    asks = written(
+        tmp_path, HEADED + "2020-05-01 00:00:00,2,1,2,2\n2020-05-01 00:00:00,2,2,2,2\n", "asks.csv"
+    )
+    bids = written(tmp_path, HEADED + "2020-05-01 00:00:00,3,3,3,3\n2020-05-01 00:00:00,1,1,1,1\n")
+
+    bars, defects = read(feed(bids, ask_path=asks))
+
+    assert [bar("2020-05-01 00:00", 1.0, 1.0, 1.0, 1.0, 0.0, 1.0)] == bars
+    assert [
+        ("broken_ohlc", 2, "in asks.csv: high 1.0 is below low 2.0"),
+        ("not_positive", 2, "spread is -1.0"),
+    ] == [(each.kind, each.line, each.reason) for each in defects]
 
 
 @pytest.mark.parametrize("wrong", ["bids", "asks"])

@@ -83,6 +83,18 @@ def test_times_may_be_stamps_dates_or_counts_since_1970(times, tmp_path):
     assert [bar(*OHLC)] == bars
 
 
+def test_a_file_with_its_newest_row_first_is_refused_with_what_turns_it(tmp_path):
+    times = array([datetime(2020, 5, 1, 0, minute) for minute in (2, 1, 0)], arrow.timestamp("ms"))
+    prices = {name: values * 3 for name, values in PRICES.items()}
+    path = written(tmp_path, {"when": times, **prices})
+
+    with pytest.raises(UnusableData) as refused:
+        read(feed(path, columns={"time": "when"}))
+
+    way_out = 'has its newest line first; sort it, such as with pyarrow: table.sort_by("when")'
+    assert f"bars.parquet {way_out}" == str(refused.value)
+
+
 def test_times_are_what_the_clock_showed(tmp_path):
     path = written(tmp_path, {"time": array([MIDNIGHT], arrow.timestamp("ms")), **PRICES})
 

@@ -26,6 +26,7 @@ from nicegold_ops.commands._runs import journal_in
 from nicegold_ops.config import installed, load
 from nicegold_ops.errors import DataError, NicegoldError, in_one_line
 from nicegold_ops.journal import Run, all_runs, journal_path, read
+from nicegold_ops.telemetry.watch import native
 
 Status = Literal["ok", "warn", "fail"]
 
@@ -76,6 +77,7 @@ def _machine() -> Iterator[Finding]:
     yield from _packages()
     yield Finding("sqlite", "ok", sqlite3.sqlite_version)
     yield _clock(time.time_ns())
+    yield _watched_calls()
     promtool = shutil.which("promtool")
     yield (
         Finding("promtool", "ok", promtool)
@@ -110,6 +112,15 @@ def _clock(now: int) -> Finding:
         says = f"shows {moment(now)} UTC, which is before nicegold was installed"
         return Finding("clock", "fail", says, "set it: every order is stamped with it")
     return Finding("clock", "ok", f"{moment(now)} UTC")
+
+
+def _watched_calls() -> Finding:
+    if native(time.perf_counter):
+        return Finding("watched calls", "ok", "are made in C")
+    if os.environ.get("NICEGOLD_PURE") == "1":
+        return Finding("watched calls", "ok", "are made in Python: NICEGOLD_PURE=1 asks for it")
+    way_out = "for less than half of their cost: apt-get install gcc python3-dev, then install nicegold again"
+    return Finding("watched calls", "warn", "are made in Python", way_out)
 
 
 # The plugins.

@@ -18,7 +18,7 @@ from nicegold_ops.telemetry.books import Books
 from nicegold_ops.telemetry.collector import Collector, Plugin
 from nicegold_ops.telemetry.counts import LabelGuard
 from nicegold_ops.telemetry.events import UNKNOWN, EventCounters
-from nicegold_ops.telemetry.feeds import Feeds
+from nicegold_ops.telemetry.feeds import Delivered, Feeds
 from nicegold_ops.telemetry.flight import FILE, FlightRecorder
 from nicegold_ops.telemetry.http import Liveness, Server
 from nicegold_ops.telemetry.watch import Watch
@@ -60,11 +60,11 @@ class Telemetry:
         self.cause = [0]
         #: Never the process's default one: two runs in a process must not meet.
         self.registry = CollectorRegistry()
-        self._wall = wall
+        self.wall = wall
         self._recorder = FlightRecorder(folder / FILE, run, wall, clock)
         self._watch = Watch(self._recorder, self.cause, clock)
         guard = LabelGuard()
-        self._feeds = Feeds(guard, wall)
+        self._feeds = Feeds(guard)
         self._events = EventCounters(guard, self._feeds.rejected, self._count_failed)
         self.backlog = Backlog(self._events.count)
         self._collector = Collector(
@@ -76,8 +76,8 @@ class Telemetry:
         self.observe = self._watch.observe
         #: Counts an event that the engine tells. Never raises.
         self.count = self.backlog.take
-        #: Gives what counts a feed's messages.
-        self.feed_counter: Callable[[str], Callable[[Market], None]] = self._feeds.counter
+        #: Gives the cells in which a feed's messages are counted, with the time that `wall` tells.
+        self.feed_cells: Callable[[str], Delivered] = self._feeds.cells
 
     def describe(self, plugins: Mapping[str, Enabled]) -> None:
         """Learn what the plugins are, before they trade: their kinds are labels."""
@@ -107,7 +107,7 @@ class Telemetry:
 
     def beat(self, component: str) -> None:
         """*component* has completed a piece of its work."""
-        self._collector.heartbeats[component] = self._wall()
+        self._collector.heartbeats[component] = self.wall()
 
     def count_defect(self, feed: str, kind: str) -> None:
         """*feed* has rejected market data; *kind* says what was wrong with them."""

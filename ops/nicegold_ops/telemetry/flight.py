@@ -13,7 +13,7 @@ import struct
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
 import msgspec
 
@@ -42,6 +42,9 @@ _VERSION = 1
 _MAGIC = b"nicegold"
 _TITLE = struct.Struct("<8sI")
 
+#: Seconds that no clock shows: a record with more, or with NaN, is damaged.
+_LONGEST = 1e10
+
 #: The recorder's file in a run's folder.
 FILE = "flight.recorder"
 
@@ -58,11 +61,11 @@ class Header(msgspec.Struct, frozen=True):
     """The first page: which run this is, and what its *clock* showed (s) when it was *wall* (ns UTC)."""
 
     version: int
-    page: int
+    page: Annotated[int, msgspec.Meta(gt=0)]
     record_size: int
     run: str
     wall: int
-    clock: float
+    clock: Annotated[float, msgspec.Meta(gt=-_LONGEST, lt=_LONGEST)]
 
     def utc(self, clock: float) -> int:
         """ns UTC when the clock showed *clock* s."""
@@ -76,7 +79,7 @@ class Names(msgspec.Struct, frozen=True):
     plugin: str
     hook_number: int
     plugin_number: int
-    capacity: int
+    capacity: Annotated[int, msgspec.Meta(gt=0)]
 
 
 class Call(msgspec.Struct, frozen=True):
@@ -213,7 +216,7 @@ def _write(file: int, content: bytes, place: int) -> None:
 def read(path: Path) -> Flight:
     """The calls that the flight recorder *path* holds, whether its writer lives or was killed.
 
-    Raises NoFlight when there is no such file, or it is something else or cut short.
+    Raises NoFlight when there is no such file, or it is something else, cut short or damaged.
     """
     try:
         # Twice: a living writer may be halfway through a record during one reading, not during both.
@@ -247,7 +250,11 @@ def _believed(parts: list[_Parts], capacity: int) -> list[_Parts]:
     whole = [
         part
         for part in parts
-        if part[-1] > max(newest - capacity + 1, 0) and part[1] in OUTCOMES and part[0] != IN_HAND
+        if part[-1] > max(newest - capacity + 1, 0)
+        and part[1] in OUTCOMES
+        and part[0] != IN_HAND
+        and abs(part[5]) < _LONGEST
+        and abs(part[6]) < _LONGEST
     ]
     return sorted(whole, key=lambda part: part[-1])
 
@@ -289,6 +296,8 @@ def _rings(path: Path, header: Header, content: bytes) -> Iterator[tuple[Names, 
             raise NoFlight(f"{path} is cut short: {names.plugin}.{names.hook} should end at byte {end}")
         yield names, begin, end
         place += _ring_size(names.capacity, header.page)
+    if any(content[place:]):
+        raise NoFlight(f"{path} is damaged: no ring begins at byte {place}, and it goes on there")
 
 
 def _ring_size(capacity: int, page: int = PAGE) -> int:
@@ -321,5 +330,5 @@ def _titled(content: bytes, place: int, kind: type[Title]) -> Title | None:
         return None
     try:
         return msgspec.json.decode(content[begin : begin + length], type=kind)
-    except msgspec.DecodeError:
+    except ValueError:
         return None

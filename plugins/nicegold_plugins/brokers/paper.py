@@ -269,7 +269,7 @@ class Paper:
         if slippage or not at_open:
             price = instrument.to_price(price)
         # Slippage may not take a price below the lowest there is.
-        return max(price, instrument.tick_size)
+        return price if price > instrument.tick_size else instrument.tick_size
 
     def _trade(self, order: Order, quantity: Decimal, price: Decimal, time: int) -> Fill:
         self._traded += 1

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import field
 from decimal import Decimal
 from itertools import count
@@ -101,7 +102,7 @@ class Csv:
         asks = self._asks_of(instrument, defects.append)
         bars = list(self._bars(table.sample_rows(), instrument, defects.append, asks))
         with about_file(table.file.path):
-            refuse_unreadable(bars, defects)
+            refuse_unreadable(bars, defects, 'say order = "newest"')
             refuse_other_timeframe([bar.start for bar in bars], self._length)
             if self.clock_check:
                 first = self._bars(table.rows(), instrument, lambda defect: None, None)
@@ -169,14 +170,16 @@ class _Asks:
         self._name = table.file.path.name
         self._read = read
         self._reject = reject
-        #: The lines of bars that are read and not reached yet, by when these begin.
-        self._lines: dict[int, tuple[int, bytes]] = {}
+        #: Bars that are read and not reached yet, with their lines; some of them are defects.
+        self._read_ahead: deque[tuple[Bar, tuple[int, bytes]]] = deque()
         self._bars = sound_bars(
             numbered, self._remembered, self._drop, _show_numbered, first=rows.first, step=rows.step
         )
         self._bar: Bar | None = None
-        #: The line of the bar, as long as no bid has used it.
+        #: The line of the bar, as long as no bid has asked for it.
         self._unused: tuple[int, bytes] | None = None
+        #: The lines that bids have asked for which are not delivered yet, by when these begin.
+        self._lent: dict[int, tuple[int, bytes]] = {}
         self._was_far = False
 
     def beside(self, read_bid: Callable[[bytes], Bar]) -> Callable[[bytes], Bar]:
@@ -192,16 +195,33 @@ class _Asks:
         return read
 
     def until_the_end(self, bars: Iterator[Bar]) -> Iterator[Bar]:
-        """*bars*; after them, what is left of the asks is rejected."""
-        yield from bars
+        """*bars*; asks whose bid is not among them are rejected, as is what is left after them."""
+        for bar in bars:
+            self._settle(bar.start)
+            yield bar
         while self._advance():
             pass
+        self._refuse_lent(list(self._lent))
+
+    def _settle(self, start: int) -> None:
+        """The bid of *start* is delivered, and none before it can be."""
+        self._lent.pop(start, None)
+        if self._lent:
+            self._refuse_lent([begins for begins in self._lent if begins < start])
+
+    def _refuse_lent(self, starts: Sequence[int]) -> None:
+        for start in starts:
+            self._refuse(self._lent.pop(start), "the bid of its time is a defect")
+
+    def _refuse(self, row: tuple[int, bytes], reason: str) -> None:
+        self._drop(Defect("unreadable", row[0], reason, show_line(row[1])))
 
     def _at(self, start: int) -> Bar:
         self._reach(start)
         if self._bar is None or self._bar.start != start:
             raise ValueError(f"{self._name} has no ask of its time")
-        self._unused = None
+        if self._unused is not None:
+            self._lent[start], self._unused = self._unused, None
         return self._bar
 
     def _reach(self, start: int) -> None:
@@ -218,19 +238,19 @@ class _Asks:
     def _advance(self) -> bool:
         """Go on to the next ask, if there is one."""
         if self._unused is not None:
-            number, line = self._unused
-            self._drop(Defect("unreadable", number, "there is no bid of its time", show_line(line)))
+            self._refuse(self._unused, "there is no bid of its time")
         self._bar, self._unused = next(self._bars, None), None
         if self._bar is None:
             return False
-        start = self._bar.start
-        self._unused = self._lines[start]
-        self._lines = {begins: line for begins, line in self._lines.items() if begins > start}
+        bar, self._unused = self._read_ahead.popleft()
+        # Two may begin at one time, of which the first is a defect.
+        while bar is not self._bar:
+            bar, self._unused = self._read_ahead.popleft()
         return True
 
     def _remembered(self, row: tuple[int, bytes]) -> Bar:
         bar = self._read(row[1])
-        self._lines.setdefault(bar.start, row)
+        self._read_ahead.append((bar, row))
         return bar
 
     def _drop(self, defect: Defect) -> None:

@@ -103,7 +103,7 @@ class Parquet:
         with about_file(path):
             if not seen and not defects:
                 raise UnusableData("has no rows")
-            refuse_unreadable(seen, defects)
+            refuse_unreadable(seen, defects, self._turn)
             if not self._is_of_quotes:
                 self._refuse_other(seen, instruments)
 
@@ -121,6 +121,11 @@ class Parquet:
     @hookimpl
     def stream_market(self, instruments: Mapping[str, Instrument], reject: Reject) -> Iterator[Market]:
         return self._sound(self._rows(), instruments, reject)
+
+    @property
+    def _turn(self) -> str:
+        """How to turn a file round that has its newest row first."""
+        return f'sort it, such as with pyarrow: table.sort_by("{self._columns["time"]}")'
 
     @property
     def _is_of_quotes(self) -> bool:

@@ -85,7 +85,7 @@ class Ticks:
         defects: list[Defect] = []
         quotes = list(self._quotes(table.sample_rows(), defects.append))
         with about_file(table.file.path):
-            refuse_unreadable(quotes, defects)
+            refuse_unreadable(quotes, defects, 'say order = "newest"')
 
     @hookimpl
     def describe_source(self) -> list[str]:

@@ -6,12 +6,14 @@ import select
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from nicegold_ops.telemetry import flight
 from nicegold_ops.telemetry.flight import FlightError, FlightRecorder, NoFlight, Ring, Unfinished, read
+from tests.ops.telemetry.twins import PYTHON, TWINS, clock_of
 
 #: ns UTC when the recorder's clock shows 0.
 MIDNIGHT = 1_767_571_200_000_000_000
@@ -114,6 +116,38 @@ def test_a_ring_that_was_being_added_when_the_process_died_is_left_out(tmp_path)
     assert 1 == len(read(path).calls)
 
 
+def test_a_ring_whose_title_is_damaged_is_not_left_out_silently(tmp_path):
+    path = tmp_path / "flight"
+    rings = recorder(path)
+    first, second = rings.ring("on_bar", "cross", 4), rings.ring("on_bar", "limit", 4)
+    write(first, 1)
+    write(second, 1)
+    rings.close()
+    path.write_bytes(path.read_bytes().replace(b'"limit"', b'"lim\xffit"'))
+
+    with pytest.raises(NoFlight, match="is damaged: no ring begins at byte 12288, and it goes on there"):
+        read(path)
+
+
+@pytest.mark.parametrize("capacity", [b"0", b"-4", b"null"])
+def test_a_ring_without_room_is_damaged(capacity, tmp_path):
+    path = tmp_path / "flight"
+    recorder(path).ring("on_bar", "cross", 4)
+    path.write_bytes(path.read_bytes().replace(b'"capacity":4}', b'"capacity":%b}' % capacity))
+
+    with pytest.raises(NoFlight, match="is damaged"):
+        read(path)
+
+
+@pytest.mark.parametrize("time", [float("nan"), float("inf"), 1e300])
+def test_a_record_with_a_time_that_no_clock_shows_is_not_believed(time, tmp_path):
+    ring = recorder(tmp_path / "flight").ring("on_bar", "cross", 4)
+    write(ring, 1)
+    write(ring, 2, end=time)
+
+    assert [1] == [call.sequence for call in read(tmp_path / "flight").calls]
+
+
 def test_something_else_is_not_taken_for_a_flight_recorder(tmp_path):
     (tmp_path / "foreign").write_bytes(b"time,open,high,low,close\n" * 1000)
 
@@ -184,8 +218,21 @@ place("hang")
 """
 
 
-def test_after_sigkill_each_plugins_last_calls_are_there(tmp_path):
-    child = subprocess.Popen([sys.executable, "-c", CHILD, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+def child_of(source: str, folder: Path, twin: str) -> subprocess.Popen[str]:
+    """A process that runs *source* and has its calls watched in *twin*."""
+    clock_of(twin, time.perf_counter)
+    pure = {"NICEGOLD_PURE": "1" if twin == PYTHON else "0"}
+    return subprocess.Popen(
+        [sys.executable, "-c", source, str(folder)],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, **pure},
+    )
+
+
+@pytest.mark.parametrize("twin", TWINS)
+def test_after_sigkill_each_plugins_last_calls_are_there(tmp_path, twin):
+    child = child_of(CHILD, tmp_path, twin)
     assert child.stdout is not None
     assert "ready\n" == child.stdout.readline()
     wait_until_in_hand(tmp_path / flight.FILE)
@@ -206,11 +253,12 @@ def test_after_sigkill_each_plugins_last_calls_are_there(tmp_path):
     assert [Unfinished("place_order", "venue")] == found.unfinished
 
 
-def test_a_kill_in_the_middle_of_the_work_leaves_whole_records(tmp_path):
+@pytest.mark.parametrize("twin", TWINS)
+def test_a_kill_in_the_middle_of_the_work_leaves_whole_records(tmp_path, twin):
     source = CHILD.replace("range(20_000)", "iter(int, 1)").replace(
         "    check", "    print(flush=True)\n    check"
     )
-    child = subprocess.Popen([sys.executable, "-c", source, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+    child = child_of(source, tmp_path, twin)
     assert child.stdout is not None
     for _ in range(2_000):
         child.stdout.readline()

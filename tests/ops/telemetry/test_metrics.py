@@ -17,6 +17,7 @@ from nicegold.host import Host
 from nicegold.testing import ACCOUNT, GOLD, bar
 from nicegold_ops.telemetry import Telemetry, books, metrics
 from nicegold_ops.telemetry.books import Books
+from tests.ops.telemetry.twins import TWINS, WITH_A_CLOCK_OF_ITS_OWN, clock_of
 
 PAGE = Path(__file__).parents[3] / "docs" / "reference" / "metrics.md"
 
@@ -65,9 +66,14 @@ class Clock:
 BEGAN = 1_767_571_200
 
 
+@pytest.fixture(params=TWINS)
+def twin(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
 @pytest.fixture
-def telemetry(tmp_path: Path) -> Iterator[Telemetry]:
-    made = Telemetry(tmp_path, "run", wall=lambda: BEGAN * 10**9, clock=Clock())
+def telemetry(tmp_path: Path, twin: str) -> Iterator[Telemetry]:
+    made = Telemetry(tmp_path, "run", wall=lambda: BEGAN * 10**9, clock=clock_of(twin, Clock()))
     yield made
     made.close()
 
@@ -113,6 +119,7 @@ def test_calls_are_told_by_hook_plugin_kind_and_outcome(telemetry, engine):
     assert 0.0 == calls(telemetry, "check_order", "limit", "risk", "vetoed")
 
 
+@WITH_A_CLOCK_OF_ITS_OWN
 def test_durations_are_a_histogram_with_the_documented_bounds(telemetry, engine):
     bounds = re.findall(
         rb'nicegold_hook_duration_seconds_bucket\{hook="on_bar",le="([^"]+)"',
@@ -169,11 +176,10 @@ def test_failures_and_the_engines_state_are_told(telemetry, engine):
 
 
 def test_feeds_are_told_by_what_they_deliver_and_what_was_wrong(telemetry):
-    count = telemetry.feed_counter("gold")
+    cells = telemetry.feed_cells("gold")
     assert 0.0 == value(telemetry, "nicegold_feed_last_message_timestamp_seconds", feed="gold")
 
-    count(bar())
-    count("not even a bar")
+    cells[Bar][:] = [1, telemetry.wall()]
     telemetry.count_defect("gold", "duplicate")
 
     assert 1.0 == value(telemetry, "nicegold_feed_messages_total", feed="gold", kind="Bar")
@@ -254,6 +260,7 @@ def test_books_that_change_at_every_try_are_left_out():
     assert books._TRIES == restless.tries
 
 
+@WITH_A_CLOCK_OF_ITS_OWN
 def test_the_summary_says_how_often_and_how_long(telemetry, engine):
     summary = {(each.hook, each.plugin): each for each in telemetry.summary()}
 
@@ -288,7 +295,7 @@ def test_promtool_finds_nothing_to_say(telemetry, engine):
     if promtool is None and os.environ.get("NICEGOLD_REQUIRE_SERVICES") != "1":
         pytest.skip("promtool is not installed; on Debian: apt-get install prometheus")
     assert promtool is not None, "promtool is not installed, and NICEGOLD_REQUIRE_SERVICES=1 asks for it"
-    telemetry.feed_counter("gold")
+    telemetry.feed_cells("gold")
 
     checked = subprocess.run(
         [promtool, "check", "metrics"],
