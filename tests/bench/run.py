@@ -1,186 +1,167 @@
-"""`make bench`: this engine watched and journaled, against itself unwatched and a bare loop.
+"""`make bench`: this engine against the peers, against itself unwatched and against a bare loop.
 
-Rounds go round robin in one process and each figure is the median of the thread's own time, so that a
-machine whose speed drifts slows all of them, and other processes none. Ends with 1 when a watched call
-costs more than it may.
+Writes docs/performance.json and the page docs/performance.md when all of it was measured. Ends with 1 when
+something that was to be shown is not.
 """
 
 from __future__ import annotations
 
 import argparse
-import gc
-import json
-import platform
-import statistics
 import sys
-import tempfile
-import time
-from collections.abc import Callable
-from decimal import Decimal
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
+import msgspec
 from rich.console import Console
-from rich.table import Table
+from rich.markdown import Markdown
 
-from nicegold import Event, Portfolio, Started
-from nicegold.engine import Engine
-from nicegold.host import Host
-from nicegold.testing import unwatched
-from nicegold_ops.app import recorded
-from nicegold_ops.journal import Journal, Run, open_journal
-from nicegold_ops.telemetry import Telemetry
-from nicegold_plugins.brokers.paper import Paper
+from tests.bench import calls, costs, memory, page, peers, scaling, walk
+from tests.bench.results import Bench, Race, this_machine, verdicts
 
-sys.path.insert(0, str(Path(__file__).parents[2]))
-from tests.bench.scenario import ACCOUNT, GOLD, Cross, Limit, Looker, bare_loop, bars, rows
-
-#: What a watched call may cost more than an unwatched one, end to end, on a machine where the bare
-#: loop does so many bars a second: other machines, and this one on a bad day, are measured by that.
-MOST_NANOSECONDS = 600.0
-REFERENCE_BARS_A_SECOND = 3_860_000.0
-
-Rows = list[tuple[int, float, float, float, float, float]]
-Way = Callable[[Rows], object]
+DOCS = Path(__file__).parents[2] / "docs"
+PARTS = ("race", "calls", "scaling", "memory", "costs")
+Found = TypeVar("Found")
+#: The tables are wide, and a log has no width of its own.
+console = Console(width=None if sys.stdout.isatty() else 150)
 
 
-#: Strategies that only look: with them, most of what a bar costs is calls, so that what watching adds is
-#: not lost in the noise of everything else.
-LOOKERS = 8
+class Plan(msgspec.Struct, frozen=True):
+    """How much is measured."""
+
+    bars: tuple[int, ...] = (100_000, 500_000)
+    rounds: int = 3
+    gap_bars: int = 20_000
+    call_bars: int = 25_000
+    call_rounds: int = 15
+    grid: scaling.Grid = scaling.Grid()
+    session_seconds: float = 60
+    cost_bars: int = 100_000
+    cost_rounds: int = 15
 
 
-def plugins(lookers: int = 0) -> dict[str, object]:
-    working = {"cross": Cross(name="cross"), "limit": Limit()}
-    venue = {"venue": Paper(commission_rate=Decimal("0.0001"))}
-    return {**working, **{f"looker{number}": Looker() for number in range(lookers)}, **venue}
+QUICK = Plan(
+    bars=(100_000,),
+    rounds=1,
+    call_bars=10_000,
+    call_rounds=9,
+    grid=scaling.QUICK,
+    session_seconds=10,
+    cost_bars=20_000,
+    cost_rounds=7,
+)
 
 
-def run_engine(
-    table: Rows, host: Host, record: Callable[[Event], None], cause: list[int]
-) -> tuple[int, float]:
-    portfolio = Portfolio(ACCOUNT, {"XAUUSD": GOLD})
-    engine = Engine(host, record, portfolio, cause=cause)
-    engine.start(
-        Started(
-            version="bench",
-            seed=7,
-            cash=ACCOUNT.cash,
-            currency=ACCOUNT.currency,
-            instruments=[GOLD],
-            configuration="",
-            sources={},
+def measure(plan: Plan, parts: Sequence[str], contenders: Sequence[peers.Peer]) -> Bench:
+    """Measure *parts*, showing each when it is done."""
+    machine, races = this_machine(), list[Race]()
+    if "race" in parts:
+        sizes = [(bars, plan.rounds, False) for bars in plan.bars]
+        for bars, rounds, gap in [*sizes, (plan.gap_bars, 1, True)]:
+            races.append(race(bars, rounds, contenders, gap=gap))
+            show(page.race(races[-1]))
+    return Bench(
+        machine,
+        races,
+        _part("calls", parts, page.added, calls.measure, plan.call_bars, plan.call_rounds),
+        _part("scaling", parts, page.scaling, scaling.measure, plan.grid),
+        _part("memory", parts, page.memory, memory.measure, plan.session_seconds),
+        _part("costs", parts, page.costs, costs.measure, plan.cost_bars, plan.cost_rounds),
+    )
+
+
+def _part(
+    name: str,
+    parts: Sequence[str],
+    told: Callable[[Found], str],
+    work: Callable[..., Found],
+    *asked: object,
+) -> Found | None:
+    """What *work* finds when it is asked, shown; nothing when *name* is not among *parts*."""
+    if name not in parts:
+        return None
+    console.rule(name, align="left", style="dim")
+    found = work(*asked)
+    show(told(found))
+    return found
+
+
+def race(bars: int, rounds: int, contenders: Sequence[peers.Peer], *, gap: bool) -> Race:
+    """All *contenders* in turn, round after round."""
+    walk.write(bars, gap=gap)
+    left_out = peers.left_out(contenders)
+    taking_part = [peer for peer in contenders if peer.name not in left_out]
+    run = [[_told(peer, bars, gap=gap) for peer in peers.turns(taking_part)] for _ in range(rounds)]
+    everybody = [result for results in run for result in results]
+    return Race(bars, gap, run, left_out, peers.disagreements(everybody, bars, gap=gap))
+
+
+def _told(peer: peers.Peer, bars: int, *, gap: bool) -> peers.Result:
+    result = peers.run(peer, bars, gap=gap)
+    said = f"{bars:,} bars{' with gaps' if gap else ''}: {peer.name}, {result.cpu:.3f} s"
+    console.print(said, style="dim", highlight=False)
+    return result
+
+
+def show(markdown: str) -> None:
+    console.print(Markdown(markdown))
+
+
+def write(bench: Bench) -> None:
+    """Write the results, and the page about them."""
+    (DOCS / "performance.json").write_bytes(msgspec.json.format(msgspec.json.encode(bench), indent=1) + b"\n")
+    (DOCS / "performance.md").write_text(page.page(bench))
+
+
+def _contenders(only: str) -> list[peers.Peer]:
+    """The peers named in *only*, and ourselves; all for none. Exits when a name is nobody's."""
+    wanted = {name.strip() for name in only.split(",") if name.strip()} or {each.name for each in peers.PEERS}
+    unknown = wanted - {each.name for each in peers.PEERS}
+    if unknown:
+        sys.exit(
+            f"there is no {', '.join(unknown)}; there are {', '.join(each.name for each in peers.PEERS)}"
         )
-    )
-    handle = engine.handle
-    for bar in bars(table):
-        handle(bar, "bench")
-    return engine.sequence, portfolio.equity
+    return [each for each in peers.PEERS if each.name in wanted | {peers.OURS}]
 
 
-def unrecorded(event: Event) -> None:
-    """The record port of an engine whose work nobody wants to keep."""
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench.run", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="about a minute; the page is not written")
+    parser.add_argument("--bars", help="sizes of the race instead of 100000,500000")
+    parser.add_argument("--rounds", type=int, help="of the race, instead of 3")
+    parser.add_argument("--only", default="", help="engines of the race, by name and separated by commas")
+    parser.add_argument("--parts", default=",".join(PARTS), help="what to measure, instead of %(default)s")
+    parser.add_argument("--page", action="store_true", help="only write the page again, from its results")
+    parser.add_argument("--json", type=Path, help="write the results there, not into docs/")
+    return parser.parse_args()
 
 
-def alone(table: Rows) -> float:
-    """The engine alone: nobody watches, nothing is recorded."""
-    return run_engine(table, Host(unwatched, plugins()), unrecorded, [0])[1]
-
-
-class Everything:
-    """Journal and counters on; with *watched*, every call too. Remembers how many calls there were."""
-
-    def __init__(self, *, watched: bool, lookers: int = 0) -> None:
-        self._watched = watched
-        self._lookers = lookers
-        self.calls = 0
-
-    def __call__(self, table: Rows) -> float:
-        with tempfile.TemporaryDirectory() as folder:
-            telemetry = Telemetry(Path(folder), "bench")
-            journal = _journal(Path(folder), telemetry.cause)
-            host = Host(telemetry.observe if self._watched else unwatched, plugins(self._lookers))
-            record = recorded(journal, telemetry)
-            equity = run_engine(table, host, record, telemetry.cause)[1]
-            journal.flush()
-            self.calls = sum(hook.calls for hook in telemetry.summary())
-            telemetry.close()
-        return equity
-
-
-def _journal(folder: Path, cause: list[int]) -> Journal:
-    store = open_journal(folder / "journal.sqlite", durable=False)
-    run = Run("bench", "backtest", 0)
-    return Journal(store, run, cause=cause, durable=False, by_reference=True)
-
-
-def measure(table: Rows, rounds: int) -> dict[str, float]:
-    """Median seconds of each way to do the work; journal and counters are on with and without watching."""
-    ways: dict[str, Way] = {
-        "bare loop": bare_loop,
-        "engine alone": alone,
-        "engine, unwatched": Everything(watched=False),
-        "engine, watched": Everything(watched=True),
-    }
-    seconds = in_turn(ways, table, rounds)
-    medians = {way: statistics.median(each) for way, each in seconds.items()}
-    return medians | {"watched call": watched_call(table[: len(table) // 4], rounds)}
-
-
-def watched_call(table: Rows, rounds: int) -> float:
-    """Median seconds that watching adds to a call, round by round."""
-    watched = Everything(watched=True, lookers=LOOKERS)
-    seconds = in_turn({"off": Everything(watched=False, lookers=LOOKERS), "on": watched}, table, 2 * rounds)
-    pairs = zip(seconds["on"], seconds["off"], strict=True)
-    return statistics.median((on - off) / watched.calls for on, off in pairs)
-
-
-def in_turn(ways: dict[str, Way], table: Rows, rounds: int) -> dict[str, list[float]]:
-    """Seconds of the thread's own time for each of the *rounds* of each of the *ways*."""
-    seconds: dict[str, list[float]] = {way: [] for way in ways}
-    for _ in range(rounds):
-        for way, work in ways.items():
-            gc.collect()
-            began = time.thread_time()
-            work(table)
-            seconds[way].append(time.thread_time() - began)
-    return seconds
-
-
-def scaled(medians: dict[str, float], count: int) -> float:
-    """What a watched call costs more, ns, at the reference machine's speed."""
-    speed = count / medians["bare loop"] / REFERENCE_BARS_A_SECOND
-    return medians["watched call"] * 1e9 * speed
-
-
-def show(medians: dict[str, float], count: int) -> None:
-    table = Table(title=f"{count:,} bars, {platform.python_version()} on {platform.machine()}")
-    for column in ("way", "bars/s", "µs a bar", "x bare loop"):
-        table.add_column(column, justify="left" if column == "way" else "right")
-    bare = medians["bare loop"]
-    for way, seconds in medians.items():
-        if way != "watched call":
-            table.add_row(
-                way, f"{count / seconds:,.0f}", f"{seconds / count * 1e6:.2f}", f"{seconds / bare:.1f}"
-            )
-    console = Console()
-    console.print(table)
-    console.print(
-        f"a watched call costs {medians['watched call'] * 1e9:.0f} ns more here, "
-        f"{scaled(medians, count):.0f} ns where the bare loop does {REFERENCE_BARS_A_SECOND:,.0f} bars/s; "
-        f"at most {MOST_NANOSECONDS:.0f}"
-    )
+def _plan(options: argparse.Namespace) -> Plan:
+    plan = QUICK if options.quick else Plan()
+    if options.bars:
+        plan = msgspec.structs.replace(plan, bars=tuple(map(int, options.bars.split(","))))
+    return msgspec.structs.replace(plan, rounds=options.rounds or plan.rounds)
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--bars", type=int, default=100_000)
-    parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--json", type=Path, help="also write the figures there")
-    options = parser.parse_args()
-    medians = measure(list(rows(options.bars)), options.rounds)
-    show(medians, options.bars)
+    options = _options()
+    if options.page:
+        write(msgspec.json.decode((DOCS / "performance.json").read_bytes(), type=Bench))
+        return 0
+    plan, parts = _plan(options), options.parts.split(",")
+    if not set(parts) <= set(PARTS):
+        sys.exit(f"there is no {', '.join(set(parts) - set(PARTS))}; parts are {', '.join(PARTS)}")
+    try:
+        bench = measure(plan, parts, _contenders(options.only))
+    except (peers.PeerFailed, memory.SessionFailed, costs.ProfilerFailed, walk.OtherBars) as failure:
+        sys.exit(str(failure))
+    found = list(verdicts(bench))
+    show(page.shown(found))
     if options.json:
-        options.json.write_text(json.dumps({"bars": options.bars, "seconds": medians}, indent=1))
-    return int(scaled(medians, options.bars) > MOST_NANOSECONDS)
+        options.json.write_bytes(msgspec.json.encode(bench))
+    elif plan == Plan() and set(parts) == set(PARTS) and not options.only:
+        write(bench)
+    return int(any(verdict.passed is False for verdict in found))
 
 
 if __name__ == "__main__":

@@ -1,17 +1,20 @@
 """The work that is measured: a moving-average cross on one-minute bars of a random walk, at market.
 
 The rules and the numbers are those on which other engines are measured: 10 units, a fee of 0.0001 of the
-value, long or flat, no decision before bar 30; 100,000 bars give 3,959 fills and end on 991,592.03.
+value, long or flat, no decision before bar 30. Their fills and final equity are in EXPECTED.
 """
 
 from __future__ import annotations
 
 import random
-from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
+from typing import TypeAlias
 
 from nicegold import Account, Bar, Instrument, Order, Portfolio, Side, hookimpl, plugin
+
+#: Start (ns UTC), open, high, low, close, volume.
+Row: TypeAlias = tuple[int, float, float, float, float, float]
 
 MINUTE = 60_000_000_000
 START = 1_672_531_200_000_000_000
@@ -20,22 +23,36 @@ TIE = 1e-4
 SIZE = Decimal(10)
 GOLD = Instrument(symbol="XAUUSD", tick_size=Decimal("0.01"))
 ACCOUNT = Account(cash=Decimal(1_000_000), currency="USD")
+FEE = Decimal("0.0001")
+
+#: Fills and final equity by number of bars and whether there are gaps, of every engine that fills at the
+#: next open; published with the peers' scripts.
+EXPECTED = {
+    (20_000, False): (783, 998_153.93),
+    (20_000, True): (781, 998_483.70),
+    (100_000, False): (3_959, 991_592.03),
+    (500_000, False): (19_446, 960_734.94),
+}
 
 
-def rows(count: int, seed: int = 42) -> Iterator[tuple[int, float, float, float, float, float]]:
-    """Start (ns), open, high, low, close, volume: a walk in whole ticks, each open the close before."""
+def rows(count: int, seed: int = 42, *, gap: bool = False) -> Iterator[Row]:
+    """A walk in whole ticks, each open the close before; with *gap*, up to ten ticks away from it.
+
+    Without gaps a fill at the close that signalled and one at the next open have the same price, so that
+    all engines must agree; with them, whoever looks ahead is seen.
+    """
     draw = random.Random(seed).random
     close = 200_000
     for number in range(count):
-        opened = close
-        close = opened + sum(int(draw() * 53) for _ in range(4)) - 104
+        opened = close + int(draw() * 21) - 10 if gap else close
+        close = max(opened + sum(int(draw() * 53) for _ in range(4)) - 104, 20_000)
         high = max(opened, close) + int(draw() * 20)
         low = min(opened, close) - int(draw() * 20)
         volume = 1000 + int(draw() * 500)
         yield START + MINUTE * number, opened / 100, high / 100, low / 100, close / 100, float(volume)
 
 
-def bars(table: list[tuple[int, float, float, float, float, float]]) -> Iterator[Bar]:
+def bars(table: Iterable[Row]) -> Iterator[Bar]:
     """The engine's own objects, made one at a time as a feed would."""
     for start, opened, high, low, close, volume in table:
         yield Bar("XAUUSD", start, start + MINUTE, opened, high, low, close, volume)
@@ -48,26 +65,26 @@ class Cross:
     name: str = ""
 
     def __post_init__(self) -> None:
-        self._closes: deque[float] = deque(maxlen=SLOW + 1)
-        self._fast = self._slow = 0.0
+        # The last closes, each written over the one that leaves the slow average.
+        self._closes = [0.0] * SLOW
         self._seen = 0
+        self._fast = self._slow = 0.0
         self._is_long = False
 
     @hookimpl
     def on_bar(self, bar: Bar, portfolio: Portfolio) -> list[Order] | None:
-        closes, close = self._closes, bar.close
-        closes.append(close)
-        self._seen += 1
-        self._fast += close
-        self._slow += close
-        if self._seen > FAST:
-            self._fast -= closes[-1 - FAST]
-        if self._seen > SLOW:
-            self._slow -= closes[0]
-            difference = self._fast / FAST - self._slow / SLOW
-            if difference > TIE and not self._is_long:
-                return self._turn(Side.BUY)
-            if difference < -TIE and self._is_long:
+        closes, close, seen = self._closes, bar.close, self._seen
+        place = seen % SLOW
+        self._fast = fast = self._fast + close - closes[place - FAST]
+        self._slow = slow = self._slow + close - closes[place]
+        closes[place] = close
+        self._seen = seen + 1
+        if seen >= SLOW:
+            difference = fast / FAST - slow / SLOW
+            if difference > TIE:
+                if not self._is_long:
+                    return self._turn(Side.BUY)
+            elif difference < -TIE and self._is_long:
                 return self._turn(Side.SELL)
         return None
 
@@ -97,27 +114,27 @@ class Looker:
         return None
 
 
-def bare_loop(table: list[tuple[int, float, float, float, float, float]]) -> tuple[int, float]:
+def bare_loop(opens: Sequence[float], closes: Sequence[float]) -> tuple[int, float]:
     """The same work with nothing around it: fills and final equity."""
-    closes: list[float] = []
-    cash, held, wanted, fills, close = 1_000_000.0, 0.0, 0, 0, 0.0
+    cash, held, wanted, fills = 1_000_000.0, 0.0, 0, 0
     fast = slow = 0.0
-    for _, opened, _, _, close, _ in table:
+    for number, close in enumerate(closes):
         if wanted:
-            cash -= wanted * opened * 10.0 + opened * 10.0 * 0.0001
+            price = opens[number]
+            cash -= wanted * price * 10.0 + price * 10.0 * 0.0001
             held += wanted * 10.0
             fills += 1
             wanted = 0
-        closes.append(close)
         fast += close
         slow += close
-        if len(closes) > FAST:
-            fast -= closes[-1 - FAST]
-        if len(closes) > SLOW:
-            slow -= closes[-1 - SLOW]
+        if number >= FAST:
+            fast -= closes[number - FAST]
+        if number >= SLOW:
+            slow -= closes[number - SLOW]
             difference = fast / FAST - slow / SLOW
-            if difference > TIE and not held:
-                wanted = 1
+            if difference > TIE:
+                if not held:
+                    wanted = 1
             elif difference < -TIE and held:
                 wanted = -1
-    return fills, cash + held * close
+    return fills, cash + held * closes[-1]
