@@ -265,7 +265,7 @@ class Engine:
             )
             return
         strategy = portfolio.strategy_of(order_id) if state is None else state.order.strategy
-        mine = stamped(fill, strategy=strategy, rate=rate)
+        mine = fill.booked(strategy, rate)
         self._tell(mine)
         if state is not None and (state.order.side is not fill.side or state.order.symbol != fill.symbol):
             self.halt(plugin, f"{plugin} reports a fill that is not what {order_id} asked for")
@@ -309,7 +309,7 @@ class Engine:
         order_id = f"{strategy}-{number}"
         if order.id:
             labels[(order.id,)] = order_id
-        mine = stamped(order, id=order_id, strategy=strategy, time=self.portfolio.time)
+        mine = order.stamped(order_id, strategy, self.portfolio.time)
         if not (order.parent or order.oco):
             return mine
         parent = labels.get((order.parent,), order.parent)

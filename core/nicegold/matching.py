@@ -9,7 +9,6 @@ shown what may be left of it: all of its bad side, and of its good side only the
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from decimal import Decimal
 from operator import attrgetter
 
@@ -61,7 +60,7 @@ def touch(market: Market, side: Side, instrument: Instrument) -> Touch:
 
 def met_at_open(market: Market, side: Side, instrument: Instrument) -> Decimal:
     """The first of the prices of *market*, as *side* meets it: all that a market order asks for."""
-    if type(market) is Bar:
+    if isinstance(market, Bar):
         if side is not _BUY:
             return -instrument.to_price(market.open)
         if not (market.spread or instrument.spread):
@@ -118,14 +117,13 @@ def _trailing_stop(trail: Decimal, met: Touch, best: Decimal | None) -> Match | 
     return _stop(reached + trail, met) or (Match(ON_STOP, followed) if met.close >= followed else None)
 
 
-@dataclass(eq=False, slots=True)
 class Resting:
-    """An order in a venue's book and how far it has come. Prices are in the mirror for a sell."""
+    """An order in a venue's book and how far it has come. Prices are in the mirror for a sell.
 
-    order: Order
-    instrument: Instrument
-    #: When it reaches the venue, ns UTC.
-    works_from: int
+    *works_from* is when it reaches the venue, ns UTC.
+    """
+
+    # What most orders never change is the class's: an order is made in half the time.
     #: Lots that its parent has filled; None without a parent.
     backed: Decimal | None = None
     filled: Decimal = ZERO
@@ -139,12 +137,14 @@ class Resting:
     #: The trading day that a DAY order ends with.
     day: int = 0
     #: The prices between which it surely does nothing.
-    quiet: tuple[float, float] = field(init=False)
+    quiet: tuple[float, float]
     #: Whether it is at market, and nothing limits it or ties it to another order.
-    is_plain: bool = field(init=False)
+    is_plain: bool
 
-    def __post_init__(self) -> None:
-        self.amend(self.order)
+    def __init__(self, order: Order, instrument: Instrument, works_from: int) -> None:
+        self.instrument = instrument
+        self.works_from = works_from
+        self.amend(order)
 
     def amend(self, order: Order) -> None:
         """Work on with the terms of *order*."""

@@ -145,8 +145,8 @@ def stamped(event: Stamped, **fields: Any) -> Stamped:
     Nothing is checked again, as `msgspec.structs.replace` would: what is added is the engine's own.
     """
     copy: Stamped = event.__copy__()  # type: ignore[attr-defined]  # every Struct has it
-    for name in fields:
-        force_setattr(copy, name, fields[name])
+    for name, value in fields.items():
+        force_setattr(copy, name, value)
     return copy
 
 
@@ -283,6 +283,14 @@ class Order(Event, frozen=True, kw_only=True):
     def signed_quantity(self) -> Decimal:
         """Lots, negative for a sell."""
         return self.quantity if self.side is _BUY else -self.quantity
+
+    def stamped(self, order_id: str, strategy: str, time: int) -> Order:
+        """A copy with what the engine adds; the rest is not checked again."""
+        copy: Order = self.__copy__()  # type: ignore[attr-defined]  # every Struct has it
+        force_setattr(copy, "id", order_id)
+        force_setattr(copy, "strategy", strategy)
+        force_setattr(copy, "time", time)
+        return copy
 
 
 _PRICES_OF = {
@@ -429,6 +437,13 @@ class Fill(Event, frozen=True, kw_only=True):
     def signed_quantity(self) -> Decimal:
         """Lots, negative for a sell."""
         return self.quantity if self.side is _BUY else -self.quantity
+
+    def booked(self, strategy: str, rate: Decimal) -> Fill:
+        """A copy with what the engine adds; the rest is not checked again."""
+        copy: Fill = self.__copy__()  # type: ignore[attr-defined]  # every Struct has it
+        force_setattr(copy, "strategy", strategy)
+        force_setattr(copy, "rate", rate)
+        return copy
 
 
 class Canceled(Event, frozen=True, kw_only=True):

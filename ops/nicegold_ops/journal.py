@@ -63,6 +63,11 @@ class Received(Event, frozen=True, kw_only=True):
     """The next event came from outside (a venue's execution); without it, events follow from inputs."""
 
 
+#: As the encoder would write them: they come with most orders and most fills.
+_MARKET_READ = b'{"event":"MarketRead","events":%d,"time":%d}\n'
+_RECEIVED = b'{"event":"Received"}\n'
+
+
 class Run(msgspec.Struct, frozen=True):
     """One run in the journal: its id, its mode and when it began (ns UTC)."""
 
@@ -159,7 +164,8 @@ class Journal:
             self._note_market(unread)
         self._recorded += 1
         if self._cause[0] == self._noted + self._recorded and kind not in _MARKET:
-            self._append(Received())
+            self._pending += _RECEIVED
+            self._events += 1
         _encode_into(event, self._pending, -1)
         self._pending += b"\n"
         self._events += 1
@@ -194,13 +200,9 @@ class Journal:
         self._first = sequence + 1
 
     def _note_market(self, unread: int) -> None:
-        self._append(MarketRead(events=unread, time=max(self._bars[1], self._quotes[1])))
-        self._noted += unread
-
-    def _append(self, event: Event) -> None:
-        _encode_into(event, self._pending, -1)
-        self._pending += b"\n"
+        self._pending += _MARKET_READ % (unread, max(self._bars[1], self._quotes[1]))
         self._events += 1
+        self._noted += unread
 
     def _transaction(self) -> Any:
         return _Transaction(self._store)

@@ -19,6 +19,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+# SQLAlchemy imports it when the first journal is opened, and imports are outside of what is measured.
+import sqlalchemy.dialects.sqlite  # noqa: F401
+
 from nicegold import Bar
 from tests.bench.engines import Alone, Everything, Outcome, backtest, fills_on_journal
 from tests.bench.scenario import GOLD, MINUTE, bare_loop

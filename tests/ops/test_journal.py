@@ -3,12 +3,23 @@ from __future__ import annotations
 from hashlib import sha256
 from pathlib import Path
 
+import msgspec
 import pytest
 import sqlalchemy as sa
 
-from nicegold import Bar
+from nicegold import Bar, Expired
 from nicegold_ops.errors import DataError
-from nicegold_ops.journal import Journal, Run, all_runs, blocks, open_journal, read
+from nicegold_ops.journal import (
+    Journal,
+    MarketRead,
+    Received,
+    Run,
+    all_runs,
+    blocks,
+    open_journal,
+    payloads,
+    read,
+)
 
 RUN = Run("made-up", "backtest", 1)
 BAR = Bar("XAUUSD", 1, 2, 1.0, 1.0, 1.0, 1.0)
@@ -77,3 +88,24 @@ def test_a_list_of_runs_that_cannot_be_read_names_the_file(store):
 
     with pytest.raises(DataError, match=r"journal\.sqlite cannot be read: no such table: runs"):
         all_runs(store)
+
+
+def test_what_it_writes_without_the_encoder_is_what_the_encoder_would_write(tmp_path):
+    store = open_journal(tmp_path / "other.sqlite")
+    cause = [0]
+    journal = Journal(store, RUN, cause=cause, durable=False, by_reference=True)
+    journal.read[Bar][:] = [41, 1_700_000_000_000_000_000]
+    # The next event is an input itself: it came from outside.
+    cause[0] = 42
+    journal.record(Expired(order_id="s-1", time=1))
+    journal.flush()
+
+    written = payloads(store, RUN.run)
+    store.dispose()
+
+    expected = [
+        MarketRead(events=41, time=1_700_000_000_000_000_000),
+        Received(),
+        Expired(order_id="s-1", time=1),
+    ]
+    assert msgspec.json.Encoder().encode_lines(expected) == written

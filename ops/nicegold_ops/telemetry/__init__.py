@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 from prometheus_client.registry import CollectorRegistry
 
-from nicegold import Event, Market, Portfolio
+from nicegold import Event, Portfolio
 from nicegold.host import Enabled
 from nicegold.plugin import PROJECT
 from nicegold_ops.telemetry.backlog import Backlog

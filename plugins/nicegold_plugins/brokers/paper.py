@@ -121,8 +121,10 @@ class Paper:
 
     def commission_of(self, order: Order, quantity: Decimal, price: Decimal) -> Decimal:
         """Account currency for *quantity* lots at *price*."""
-        value = self.account.value(order.symbol, quantity, price) if self.commission_rate else _ZERO
-        return quantity * self.commission + value * self.commission_rate
+        commission = quantity * self.commission if self.commission else _ZERO
+        if self.commission_rate:
+            commission += self.account.value(order.symbol, quantity, price) * self.commission_rate
+        return commission
 
     def latency_of(self, request: Order | Change) -> int:
         """Nanoseconds from us to the venue."""
