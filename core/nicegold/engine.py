@@ -46,6 +46,7 @@ from nicegold.values import ZERO, misfit
 Record: TypeAlias = Callable[[Event], None]
 
 Fold: TypeAlias = Callable[[Any], None]
+Sound: TypeAlias = Callable[[Any], bool]
 _MARKET = OrderType.MARKET
 
 
@@ -93,10 +94,13 @@ class Engine:
         self._rests = host.call("rests")
         #: Whether simulated venues are asked about each market event, or only while an order works.
         self._matches = True
-        #: Who decides on a kind of market event, how the portfolio folds it, and where it is counted.
-        self._market: dict[type[Event], tuple[Callable[..., Replies], Fold, list[int] | None]] = {
-            kind: (decide, portfolio.folds[kind], read.get(kind) if read else None)
-            for kind, decide in ((Bar, self._on_bar), (Quote, self._on_quote))
+        #: By kind of market event: whether one is sound, where it is counted, how it is folded, who decides.
+        self._market: dict[type[Event], tuple[Sound, list[int] | None, Fold, Callable[..., Replies]]] = {
+            kind: (sound, read.get(kind) if read else None, portfolio.folds[kind], decide)
+            for kind, sound, decide in (
+                (Bar, _sound_of(Bar), self._on_bar),
+                (Quote, _sound_of(Quote), self._on_quote),
+            )
         }
         self._handlers: dict[type[Event], Callable[..., None]] = {
             **dict.fromkeys(get_args(Execution), self._handle_execution),
@@ -130,16 +134,17 @@ class Engine:
             self._handlers.get(type(event), self._handle_nonsense)(event, origin)
             return
         market: Any = event
+        is_sound, cell, mark, decide = way
         portfolio, times = self.portfolio, self._times
         try:
-            fits = market.is_sound and market.time >= times[market.symbol]
+            fits = is_sound(market) and market.time >= times[market.symbol]
         except Exception:  # of a field that is no number, of a symbol that is none of ours
             fits = False
         if not fits:
             self._refuse_market(origin, self._defect(market) or f"time runs backwards: {market}")
             return
         times[market.symbol] = market.time
-        self.sequence, (decide, mark, cell) = sequence, way
+        self.sequence = sequence
         if cell is None:
             self._record(market)
         else:
@@ -468,6 +473,12 @@ class Engine:
         """The broker failed in the middle: the venue may have the request, so nobody else is asked."""
         said = f"answered {shown(reply.value)}" if reply.error is None else reply.reason
         self._tell(Unknown(order_id=order_id, reason=f"{reply.plugin} {said}", time=self.portfolio.time))
+
+
+def _sound_of(kind: type[Market]) -> Sound:
+    """The function behind `is_sound`: called for every bar, where a property costs a detour."""
+    found: Sound = vars(kind)["is_sound"].fget
+    return found
 
 
 def _off_grid(order: Order, instrument: Instrument) -> list[str]:

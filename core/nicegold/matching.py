@@ -117,13 +117,13 @@ def _trailing_stop(trail: Decimal, met: Touch, best: Decimal | None) -> Match | 
     return _stop(reached + trail, met) or (Match(ON_STOP, followed) if met.close >= followed else None)
 
 
-class Resting:
-    """An order in a venue's book and how far it has come. Prices are in the mirror for a sell.
+class Resting(msgspec.Struct, eq=False, gc=False):
+    """An order in a venue's book and how far it has come. Prices are in the mirror for a sell."""
 
-    *works_from* is when it reaches the venue, ns UTC.
-    """
-
-    # What most orders never change is the class's: an order is made in half the time.
+    order: Order
+    instrument: Instrument
+    #: When it reaches the venue, ns UTC.
+    works_from: int
     #: Lots that its parent has filled; None without a parent.
     backed: Decimal | None = None
     filled: Decimal = ZERO
@@ -137,14 +137,12 @@ class Resting:
     #: The trading day that a DAY order ends with.
     day: int = 0
     #: The prices between which it surely does nothing.
-    quiet: tuple[float, float]
+    quiet: tuple[float, float] = _NEVER_QUIET
     #: Whether it is at market, and nothing limits it or ties it to another order.
-    is_plain: bool
+    is_plain: bool = False
 
-    def __init__(self, order: Order, instrument: Instrument, works_from: int) -> None:
-        self.instrument = instrument
-        self.works_from = works_from
-        self.amend(order)
+    def __post_init__(self) -> None:
+        self.amend(self.order)
 
     def amend(self, order: Order) -> None:
         """Work on with the terms of *order*."""

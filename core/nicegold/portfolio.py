@@ -32,6 +32,7 @@ from nicegold.sessions import DAY
 from nicegold.values import ZERO
 
 _ONE = Decimal(1)
+_BUY = Side.BUY
 #: For so long after its end (ns) an order's trades are known: venues send them again for some days.
 KEPT = 30 * DAY
 _NAN = float("nan")
@@ -221,7 +222,8 @@ class Portfolio:
         so this is the worst case. An order of the same id is taken to be replaced by this.
         """
         if not self._working and not order.reduce_only:
-            return self.position(order.symbol).quantity + order.signed_quantity
+            held = self.position(order.symbol).quantity
+            return held + order.quantity if order.side is _BUY else held - order.quantity
         known = self._working.get(order.id)
         quantity = order.quantity if known is None else max(order.quantity - known.filled, ZERO)
         adding, reducing = (ZERO, quantity) if order.reduce_only else (quantity, ZERO)
@@ -311,7 +313,8 @@ class Portfolio:
         trades = self._trades.get(fill.order_id, ())
         if fill.trade_id in trades:
             return
-        symbol, quantity, price = fill.symbol, fill.signed_quantity, fill.price
+        symbol, price = fill.symbol, fill.price
+        quantity = fill.quantity if fill.side is _BUY else -fill.quantity
         # First, as it can raise: a fill is booked whole or not at all.
         lot = self.instruments[symbol].lot_size
         value = lot * fill.rate

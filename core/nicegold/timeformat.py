@@ -45,6 +45,7 @@ _LABEL_AT_END = re.compile(_LABEL.encode() + rb"$")
 _WHOLE = re.compile(r"(?P<date>.*%[Yymbd])(?:(?P<joiner>[^%])(?P<clock>%[HI].*))?")
 _FRACTION = re.compile(r"(?P<whole>.*%S)(?P<point>[.,]?)%f")
 _DIGITS_OF_FRACTION = 9
+_MOST_DIGITS = 19
 _DIGITS_REMEMBERED = 3
 _UNIX_DAY = date(1970, 1, 1).toordinal()
 #: Thailand counts years from the Buddha's death, 543 before the common era.
@@ -114,7 +115,8 @@ class UnixTime(msgspec.Struct, frozen=True):
 
         def read(fields: Sequence[bytes]) -> int:
             text = fields[column]
-            if not text.isdigit():
+            # No count of ns that is a time has more digits, and Python shows no number of thousands.
+            if not text.isdigit() or len(text) > _MOST_DIGITS:
                 raise ValueError(f'"{show_bytes(text)}" is not a count since 1970')
             return time(int(text) * unit)
 

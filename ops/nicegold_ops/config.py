@@ -152,7 +152,8 @@ def _instance(plugin: PluginSettings) -> object:
     try:
         # A copy: an instance that changes its list must not change what the next one is built with.
         return plugin.plugin(**copy.deepcopy(plugin.values), **name)
-    except ValueError as error:
+    # Numbers that are too large for what is made of them are the settings' fault too.
+    except (ValueError, ArithmeticError) as error:
         raise ConfigurationError(f"{title} {error}") from None
     except (Exception, SystemExit) as error:
         raise PluginError(f'{title} "{plugin.use}" cannot be built: {in_one_line(error)}') from None

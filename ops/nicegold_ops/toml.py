@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, datetime, time
 from decimal import Decimal
 from enum import Enum
@@ -23,6 +23,8 @@ from nicegold_ops.errors import ConfigurationError
 
 Key: TypeAlias = tuple[str, ...]
 
+#: Tables and lists in each other: more than anybody means.
+_DEEPEST = 50
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 _WHERE = re.compile(r" \(at (?:line (?P<line>\d+), column \d+|end of document)\)$")
 
@@ -62,7 +64,7 @@ class Document(msgspec.Struct, frozen=True):
         Raises ConfigurationError with the line if it is not TOML.
         """
         try:
-            tables = tomllib.loads(text, parse_float=Float)
+            tables = _loads(text)
         except ValueError as error:
             raise ConfigurationError(_not_toml(name, text, error)) from None
         places = {key: Place((0, line), f"{name}:{line}") for key, line in _lines(text).items()}
@@ -89,6 +91,34 @@ class Document(msgspec.Struct, frozen=True):
         kept = {other: known for other, known in self.places.items() if other[: len(key)] != key}
         parents = {key[:depth]: place for depth in range(1, len(key))}
         return Document(tables, {**parents, **kept, key: place})
+
+
+def _loads(text: str) -> dict[str, Any]:
+    """The tables of *text*. Raises ValueError if it is not TOML, or nobody's: each level costs stack."""
+    try:
+        tables = tomllib.loads(text, parse_float=Float)
+    except RecursionError:
+        tables = None
+    if tables is None or _is_deep(tables):
+        raise ValueError(f"values are nested more than {_DEEPEST} deep")
+    return tables
+
+
+def _is_deep(value: object) -> bool:
+    level = [value]
+    for _ in range(_DEEPEST):
+        level = [inner for each in level for inner in _items(each)]
+    return bool(level)
+
+
+def _items(value: object) -> Iterable[object]:
+    match value:
+        case dict():
+            return value.values()
+        case list():
+            return value
+        case _:
+            return ()
 
 
 def _not_toml(name: str, text: str, error: ValueError) -> str:
@@ -120,7 +150,7 @@ def _statements(text: str) -> Iterator[tuple[int, str, dict[str, Any]]]:
     for number, line in enumerate(text.split("\n"), 1):
         statement += line + "\n"
         try:
-            parsed = tomllib.loads(statement)
+            parsed = _loads(statement)
         except ValueError:
             continue
         if parsed:
@@ -152,8 +182,9 @@ def _is_surrogate(character: str) -> bool:
 
 def _parse_key(text: str) -> Key:
     try:
-        return [*_keys(tomllib.loads(f"{text} = 0"))][-1]
-    except ValueError:
+        return [*_keys(_loads(f"{text} = 0"))][-1]
+    # A comment is TOML without a key.
+    except (ValueError, IndexError):
         raise ValueError("this is not a key; write one such as plugins.cross.fast") from None
 
 
@@ -162,7 +193,7 @@ def _parse_value(text: str) -> Any:
     if not text.startswith(("[", "{", '"', "'")):
         return Loose(text)
     try:
-        return tomllib.loads(f"value = {text}", parse_float=Float)["value"]
+        return _loads(f"value = {text}")["value"]
     except ValueError as error:
         raise ValueError(f"{text} is not TOML: {_WHERE.sub('', str(error))}") from None
 
