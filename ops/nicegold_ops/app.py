@@ -27,7 +27,8 @@ from nicegold_ops.valuation import Valuation
 
 #: Under this name the pager watches; a configured plugin cannot have it.
 PAGER = "pager"
-_LEAVES = frozenset({"paper", "live"})
+#: The modes in which an order leaves the run.
+LEAVES = frozenset({"paper", "live"})
 #: Seconds without a handled event after which the engine is not alive; slow paces get three events.
 _PATIENCE = 60.0
 
@@ -91,7 +92,7 @@ def bootstrap(
     A *store* that is given is the app's from then on, also when this fails. Raises
     ConfigurationError, PluginError or DataError that says what to mend.
     """
-    leaves = run.mode in _LEAVES
+    leaves = run.mode in LEAVES
     pager = Pager() if leaves else None
     folder = settings.run.state / "runs" / run.run
     with ExitStack() as undo:

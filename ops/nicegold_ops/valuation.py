@@ -29,6 +29,7 @@ class Valuation:
         self._portfolio = portfolio
         self._curve = curve
         self._events: list[Market] = []
+        self._keep = self._events.append
         self._time = 0
         prices = {symbol: portfolio.price(symbol) for symbol in portfolio.instruments}
         self._prices = {symbol: price for symbol, price in prices.items() if price == price}
@@ -37,13 +38,10 @@ class Valuation:
 
     def take(self, market: Market) -> None:
         """Value the account as it is now, after *market*."""
-        events, portfolio = self._events, self._portfolio
-        if portfolio.changes != self._changes:
-            self._changes = portfolio.changes
-            self._stakes.append((len(events), *portfolio.stakes))
-            self._learn_prices()
-        events.append(market)
-        if len(events) >= _CHUNK:
+        if self._portfolio.changes != self._changes:
+            self._note_stake()
+        self._keep(market)
+        if len(self._events) >= _CHUNK:
             self.settle()
 
     def settle(self) -> None:
@@ -61,8 +59,10 @@ class Valuation:
         self._stakes = [(0, *self._stakes[-1][1:])]
         self._events.clear()
 
-    def _learn_prices(self) -> None:
-        """A position can be older than the first price of its symbol: until then it is worth what it cost."""
+    def _note_stake(self) -> None:
+        self._changes = self._portfolio.changes
+        self._stakes.append((len(self._events), *self._portfolio.stakes))
+        # A position can be older than the first price of its symbol: until then it is worth what it cost.
         for symbol in self._stakes[-1][2]:
             if symbol not in self._prices:
                 self._prices[symbol] = self._portfolio.price(symbol)
