@@ -11,6 +11,7 @@ import hashlib
 import io
 import lzma
 import shutil
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -80,7 +81,7 @@ def readable(path: Path) -> Iterator[None]:
     try:
         yield
     except _BROKEN as error:
-        reason = getattr(error, "strerror", None) or error
+        reason = getattr(error, "strerror", None) or str(error) or "it breaks off"
         raise UnusableData(f"{path.name} cannot be read: {reason}") from None
 
 
@@ -185,8 +186,8 @@ def _encoding_of(path: Path, begin: bytes) -> str:
 
 def _member_of(path: Path, member: str) -> str:
     """The name of the file in the archive *path* that has the data."""
-    with zipfile.ZipFile(path) as archive:
-        names = [each.filename for each in archive.infolist() if not each.is_dir() and each.file_size]
+    with _damage_told(), zipfile.ZipFile(path) as archive:
+        names = [each.filename for each in archive.infolist() if each.file_size and not each.is_dir()]
         protected = {each.filename for each in archive.infolist() if each.flag_bits & 1}
     found = [name for name in names if name == member] if member else _likely_data(names)
     if len(found) != 1:
@@ -213,9 +214,22 @@ def _unpacked(path: Path, packing: str, member: str, opened: ExitStack) -> io.Bu
         # Both promise the same as RawIOBase in what a reader of buffers needs.
         return io.BufferedReader(gzip.GzipFile(fileobj=file), _BLOCK)
     if packing == "zip":
-        archive = opened.enter_context(zipfile.ZipFile(file))
-        return io.BufferedReader(opened.enter_context(archive.open(member)), _BLOCK)  # type: ignore[arg-type]
+        with _damage_told():
+            archive = opened.enter_context(zipfile.ZipFile(file))
+            packed: Any = opened.enter_context(archive.open(member))
+        return io.BufferedReader(packed, _BLOCK)
     return file
+
+
+@contextmanager
+def _damage_told() -> Iterator[None]:
+    """Make BadZipFile of what else zipfile raises when an archive's directory is damaged."""
+    try:
+        yield
+    except NotImplementedError:  # a compression that it does not know
+        raise
+    except (ValueError, LookupError, RuntimeError, struct.error) as error:
+        raise zipfile.BadZipFile(f"the archive is damaged: {error}") from None
 
 
 class _Recoded(io.RawIOBase):

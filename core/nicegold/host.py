@@ -142,6 +142,8 @@ class Host:
     def _refuse_hooks(self, name: str, plugin: object) -> None:
         marked = 0
         for attribute in dir(plugin):
+            if attribute.startswith("__"):
+                continue
             options = self._manager.parse_hookimpl_opts(plugin, attribute)
             if options is not None:
                 self._refuse_hook(name, plugin, attribute, options)
@@ -336,6 +338,8 @@ def _first_line_about(name: str, error: pluggy.PluginValidationError) -> str:
 
 def _compile(spec: _Spec, implementations: Sequence[_Implementation], first: bool) -> Callable[..., Replies]:
     """One function for *spec*, unrolled: a loop and a list on each call would double its cost."""
+    if not implementations:
+        return _unanswered
     source = "\n".join(
         [
             f"def {spec.hook}({', '.join(spec.parameters)}):",
@@ -353,6 +357,11 @@ def _compile(spec: _Spec, implementations: Sequence[_Implementation], first: boo
     exec(compile(source, f"<{spec.hook}>", "exec"), names)  # noqa: S102
     compiled: Callable[..., Replies] = names[spec.hook]
     return compiled
+
+
+def _unanswered(*arguments: object) -> Replies:
+    """The call of a hook that nobody implements."""
+    return _NOTHING
 
 
 def _step(number: int, each: _Implementation, first: bool) -> str:

@@ -162,6 +162,8 @@ class Openings:
             return "bars of a day or more do not show the hour"
         if len(self._seen) < _ENOUGH:
             return f"it has {len(self._seen)} openings and closings of the market; {_ENOUGH} could tell"
+        if not any(each.guesses for each in self._seen):
+            return f"its openings are at no hour of {self._symbol}'s, by any clock"
         return ""
 
     def _reopened(self, end: int, begin: int) -> None:
