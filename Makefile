@@ -46,7 +46,7 @@ bench: $(ready)  ## Measure the engine against its peers, in ten minutes; QUICK=
 .PHONY: soak
 soak: $(ready)  ## Try to break the readers of files for ten minutes; SEED=7 repeats one
 	$(bin)/python -m tests.fuzz.campaign --seconds 480 --learned .fuzz/learned --seed $(SEED)
-	NICEGOLD_FUZZ_FILES=6000 NICEGOLD_FUZZ_SOAK=1 $(bin)/pytest -q -n $(WORKERS) tests/fuzz --hypothesis-seed=$(SEED)
+	NICEGOLD_FUZZ_FILES=2500 NICEGOLD_FUZZ_SOAK=1 $(bin)/pytest -q -n $(WORKERS) tests/fuzz --hypothesis-seed=$(SEED)
 
 .PHONY: docs
 docs: $(ready)  ## Write the generated reference pages again
@@ -90,8 +90,8 @@ imports: $(ready)
 # A minute of what `soak` does in ten, each time the same.
 .PHONY: fuzz
 fuzz: $(ready)
-	$(bin)/python -m tests.fuzz.campaign --seconds 35 --seed 1
-	NICEGOLD_FUZZ_FILES=600 $(bin)/pytest -q -n $(WORKERS) tests/fuzz
+	$(bin)/python -m tests.fuzz.campaign --seconds 25 --seed 1
+	NICEGOLD_FUZZ_FILES=400 $(bin)/pytest -q -n $(WORKERS) tests/fuzz
 
 .PHONY: reference
 reference: $(ready)

@@ -139,6 +139,27 @@ def test_an_archive_with_a_password_is_refused(tmp_path):
         open_text(path)
 
 
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        # Of its entry: the name is a comment, a version from the future, a method that nobody knows.
+        ({28: 0, 32: 8}, "the archive is damaged: string index out of range"),
+        ({6: 200}, "zip file version 20.0"),
+        ({10: 200}, "That compression method is not supported"),
+    ],
+)
+def test_an_archive_whose_directory_is_damaged_is_refused(changes, reason, tmp_path):
+    path = archive(tmp_path, bars_csv=TEXT)
+    content = bytearray(path.read_bytes())
+    entry = content.index(b"PK\x01\x02")
+    for place, byte in changes.items():
+        content[entry + place] = byte
+    path.write_bytes(content)
+
+    with pytest.raises(UnusableData, match=rf"bars\.zip cannot be read: {reason}"):
+        open_text(path)
+
+
 def test_an_archive_that_is_damaged_says_so_on_the_way(tmp_path):
     path = archive(tmp_path, bars_csv=b"".join(b"%d\n" % number for number in range(100_000)))
     file = open_text(path)

@@ -124,6 +124,19 @@ def test_openings_at_no_steady_hour_say_nothing():
     assert "cannot tell" == openings.verdict().says
 
 
+def test_openings_that_no_clock_explains_say_nothing():
+    openings = Openings("UTC", 60 * SECOND, GOLD)
+    for hour in range(6):
+        begin = JANUARY + 2 * DAY + hour * HOUR + 40 * 60 * SECOND
+        for start in (begin, begin + 20 * 60 * SECOND):
+            openings.take(Bar("XAUUSD", start, start + 60 * SECOND, 1.0, 2.0, 1.0, 1.0, 5.0))
+
+    verdict = openings.verdict()
+
+    assert "cannot tell" == verdict.says
+    assert "its openings are at no hour of XAUUSD's, by any clock" == verdict.reason
+
+
 def test_a_clock_that_changes_inside_a_file_is_found_with_the_time_of_the_change():
     openings = Openings("EET", HOUR, GOLD)
     half = 26 * 7 * DAY

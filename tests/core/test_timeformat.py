@@ -203,6 +203,12 @@ def test_a_clock_of_twelve_hours_has_no_other(text):
         read(TimeFormat("%Y%m%d", " ", "%I:%M:%S %p"), text)
 
 
+@pytest.mark.parametrize("digits", [20, 4295, 5000])
+def test_a_count_with_more_digits_than_any_time_is_refused(digits):
+    with pytest.raises(ValueError, match="is not a count since 1970"):
+        read(UnixTime(10, SECOND), b"1" * digits)
+
+
 @pytest.mark.parametrize("text", [b"20200101 170000x", b"20200101 1700000123456789", b"20200101 170000 65"])
 def test_what_is_no_fraction_is_refused(text):
     with pytest.raises(ValueError, match="is not a fraction of a second"):

@@ -85,6 +85,14 @@ class Explodes:
 
 
 @plugin
+class Memory:
+    size: int = 10
+
+    def __post_init__(self):
+        self._cells = bytearray(self.size)
+
+
+@plugin
 class Misannotated:
     limit: Decimale
 
@@ -115,6 +123,7 @@ acme_cross = acme_plugins:Cross
 acme_derived = acme_plugins:Derived
 acme_everything = acme_plugins:Everything
 acme_explodes = acme_plugins:Explodes
+acme_memory = acme_plugins:Memory
 acme_exits = acme_exits:Exits
 acme_gone = acme_plugins:Gone
 acme_misannotated = acme_plugins:Misannotated
@@ -354,6 +363,7 @@ def test_an_option_can_add_a_plugin():
         ("run.state=\udcff", "--set run.state: this is not UTF-8 text"),
         ("run.mode", "--set run.mode: write KEY=VALUE, such as run.mode=paper"),
         ("=5", "--set =5: this is not a key; write one such as plugins.cross.fast"),
+        ("#=5", "--set #: this is not a key; write one such as plugins.cross.fast"),
         ("run mode=5", "--set run mode: this is not a key; write one such as plugins.cross.fast"),
         ("run.mode.fast=5", '--set run.mode.fast: mode is "backtest", not a table'),
         ("plugins.cross.fast=[5", "--set plugins.cross.fast: [5 is not TOML: Unclosed array"),
@@ -366,6 +376,26 @@ def test_a_wrong_option_is_named(option, expected):
     text = BASE.replace("[run]\n", '[run]\nmode = "backtest"\n')
 
     assert expected == message_of(text, option)
+
+
+NESTED = [
+    "a = " + "[" * 500,
+    "a = " + "[" * 60 + "]" * 60,
+    ".".join(["a"] * 60) + " = 1",
+    "[" + ".".join("a" * 999) + "]",
+]
+
+
+@pytest.mark.parametrize("text", NESTED)
+def test_what_is_nested_deeper_than_anybody_means_is_refused(text):
+    assert "nicegold.toml: this is not TOML: values are nested more than 50 deep" == message_of(text)
+
+
+def test_a_setting_that_is_too_large_for_what_is_made_of_it_is_the_settings_fault():
+    settings = parse(plugin(f"size = {10**20}", use="acme_memory"), "nicegold.toml")
+
+    with pytest.raises(ConfigurationError, match=r"^nicegold\.toml:7: \[plugins\.it\] cannot fit 'int' into"):
+        build(settings)
 
 
 # What is refused, as the user sees it.

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import TypeAlias
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nicegold import Account, Bar, Event, Fill, Instrument, Market, Order, Portfolio, Quote, Side, Swap
+from nicegold import Account, Bar, Fill, Instrument, Market, Order, Portfolio, Quote, Side, Swap
 from nicegold_ops import valuation
 from nicegold_ops.curve import Curve
 from nicegold_ops.valuation import Valuation
@@ -24,6 +25,9 @@ INSTRUMENTS = {
     )
 }
 SYMBOLS = list(INSTRUMENTS)
+
+#: Symbol, side, lots and price.
+Trade: TypeAlias = tuple[str, Side, int, int]
 
 prices = st.floats(0.5, 2000.0).map(lambda price: round(price, 3))
 bars = st.builds(
@@ -45,7 +49,7 @@ trades = st.tuples(
 steps = st.tuples(st.one_of(bars, quotes), st.lists(st.one_of(trades, swaps), max_size=2))
 
 
-def fill_of(number: int, trade: tuple[str, Side, int, int], portfolio: Portfolio) -> Fill:
+def fill_of(number: int, trade: Trade, portfolio: Portfolio) -> Fill:
     symbol, side, quantity, price = trade
     return Fill(
         order_id=f"cross-{number}",
@@ -90,10 +94,10 @@ def test_worked_out_together_it_is_what_the_portfolio_says_after_each_event(hist
     assert one_by_one.samples == at_once.samples
 
 
-def _handle(portfolio: Portfolio, number: int, market: Market, happens: list[object]) -> None:
+def _handle(portfolio: Portfolio, number: int, market: Market, happens: list[Trade | Swap]) -> None:
     portfolio.apply(market)
     for count, each in enumerate(happens):
-        event = each if isinstance(each, Event) else fill_of(10 * number + count, each, portfolio)
+        event = each if isinstance(each, Swap) else fill_of(10 * number + count, each, portfolio)
         portfolio.apply(event)
 
 

@@ -202,6 +202,16 @@ def test_what_is_no_lzma_is_refused(tmp_path):
         feed(path).startup({"XAUUSD": GOLD})
 
 
+def test_a_file_that_asks_for_all_memory_is_refused(tmp_path):
+    path = written(tmp_path, TICKS, ticks(TICK))
+    content = bytearray(path.read_bytes())
+    content[1:5] = b"\xff\xff\xff\xff"  # the size of what must be remembered to unpack it
+    path.write_bytes(content)
+
+    with pytest.raises(UnusableData, match=r"00h_ticks\.bi5 cannot be read: Memory usage limit exceeded"):
+        feed(path).startup({"XAUUSD": GOLD})
+
+
 @pytest.mark.parametrize(
     ("settings", "reason"),
     [

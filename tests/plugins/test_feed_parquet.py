@@ -83,6 +83,29 @@ def test_times_may_be_stamps_dates_or_counts_since_1970(times, tmp_path):
     assert [bar(*OHLC)] == bars
 
 
+def miscounted(content: bytes) -> bytes:
+    """*content* with another number of rows in its footer than in its parts."""
+    for place in range(len(content) - 9, 0, -1):
+        changed = content[:place] + bytes([content[place] ^ 2]) + content[place + 1 :]
+        try:
+            metadata = parquet.ParquetFile(arrow.BufferReader(changed)).metadata
+        except (OSError, arrow.ArrowException):
+            continue
+        if metadata.num_rows != sum(
+            metadata.row_group(each).num_rows for each in range(metadata.num_row_groups)
+        ):
+            return changed
+    raise AssertionError("no byte of it is the number of rows")
+
+
+def test_a_file_that_has_not_as_many_rows_as_it_says_is_refused(tmp_path):
+    path = written(tmp_path, {"time": array([MIDNIGHT], arrow.timestamp("ms")), **PRICES})
+    path.write_bytes(miscounted(path.read_bytes()))
+
+    with pytest.raises(UnusableData, match=r"bars\.parquet is damaged: it says \d+ rows, and \d+ are there"):
+        read(feed(path))
+
+
 def test_a_file_with_its_newest_row_first_is_refused_with_what_turns_it(tmp_path):
     times = array([datetime(2020, 5, 1, 0, minute) for minute in (2, 1, 0)], arrow.timestamp("ms"))
     prices = {name: values * 3 for name, values in PRICES.items()}

@@ -14,8 +14,11 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
+from tempfile import gettempdir
 from types import TracebackType
 from typing import Generic, TypeVar
+
+from nicegold_ops.errors import NicegoldError
 
 Task = TypeVar("Task")
 Answer = TypeVar("Answer")
@@ -83,8 +86,14 @@ class _Worker(Generic[Task, Answer]):
     def __init__(self, work: Callable[[Task], Answer]) -> None:
         self.connection, theirs = _processes.Pipe()
         self._process = _processes.Process(target=_do_all, args=(work, theirs), daemon=True)
-        with _without_interrupts():
-            self._process.start()
+        try:
+            with _without_interrupts():
+                self._process.start()
+        except OSError as error:
+            raise NicegoldError(
+                f"no worker process can be started: {error}; workers talk through sockets in {gettempdir()}: "
+                "set TMPDIR to a folder with a short name and room"
+            ) from None
         # With the last end closed a read fails, so that a death on either side is noticed.
         theirs.close()
         self.is_alive = True

@@ -126,7 +126,8 @@ def _tried(app: App, window: Window) -> Tried:
 def _added_up(app: App, reading: Reading, window: Window) -> Tried:
     curve, start = app.curve, float(app.settings.run.cash)
     app.valuation.settle()
-    first = _trading_day(app, window.trades_from)
+    # What is known when the window begins is of the day before.
+    first = _trading_day(app, window.start if window.trades_from is None else window.trades_from)
     closes = {day: close for day, close in curve.closes.items() if day >= first}
     instruments = app.settings.instruments
     return Tried(

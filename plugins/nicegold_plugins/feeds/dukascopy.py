@@ -43,6 +43,8 @@ _FORM = "00h_ticks.bi5, BID_candles_min_1.bi5, BID_candles_hour_1.bi5 or BID_can
 #: What stands for folders that are not there: no year, the first month by its count, the first day.
 _FIRST_OF_YEAR = (0, 0, 1)
 _MILLISECOND = SECOND // 1000
+#: Bytes: a damaged file can ask for thousands of megabytes, and a sound one asks for few.
+_MOST_MEMORY = 1 << 28
 #: Rows that are read at the start, to see whether any can be.
 _SAMPLE = 200
 
@@ -221,7 +223,7 @@ def _content(file: File) -> bytes:
     """The whole records of *file*; an hour without ticks is an empty file."""
     with readable(file.path):
         packed = file.path.read_bytes()
-        content = lzma.decompress(packed) if packed else b""
+        content = lzma.decompress(packed, memlimit=_MOST_MEMORY) if packed else b""
     if over := len(content) % _KINDS[file.kind].record.size:
         raise UnusableData(
             f"{file.path.name} from {show_time(file.begins)} has {over} bytes after its last whole record; "

@@ -153,6 +153,7 @@ class Parquet:
         path = find_file(Path(self.path))
         with about_file(path):
             file = _open(path)
+            _refuse_other_count(file.metadata)
             self._columns = self._columns_in(file.schema_arrow)
             self._scales = {ours: self._scale_of(file.schema_arrow, ours) for ours in self._columns}
             self._times = self._clock_of(file.schema_arrow)
@@ -271,6 +272,13 @@ def _open(path: Path) -> Any:
         return ParquetFile(path)
     except (ArrowException, OSError) as error:
         raise UnusableData(f"is not Parquet that can be read: {_first_line(error)}") from None
+
+
+def _refuse_other_count(metadata: Any) -> None:
+    """Raise UnusableData if a file has not as many rows as it says: some could be lost."""
+    there = sum(metadata.row_group(number).num_rows for number in range(metadata.num_row_groups))
+    if there != metadata.num_rows:
+        raise UnusableData(f"is damaged: it says {metadata.num_rows:,} rows, and {there:,} are there")
 
 
 def _batches(file: Any, names: Sequence[str]) -> Iterator[Any]:

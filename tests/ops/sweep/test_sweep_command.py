@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import csv
 import os
+import shutil
 import signal
 import sqlite3
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -214,15 +216,15 @@ def test_the_number_of_workers_changes_nothing(shell):
     assert ledgers[0] == ledgers[1]
 
 
-#: Some seconds of work in twelve trials.
-LONG = ("sweep", "--over", "cross.fast=2:13:1", "--set", "plugins.cross.slow=20", "--workers", "2")
+#: Some seconds of work in forty trials.
+LONG = ("sweep", "--over", "cross.fast=2:41:1", "--set", "plugins.cross.slow=60", "--workers", "2")
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
 def test_what_was_done_survives_a_kill_and_the_same_command_goes_on(tmp_path, number):
     market_in(tmp_path, bars=10_000, swing=3.0)
-    aside = tmp_path / "tmp"
-    aside.mkdir()
+    # The workers' sockets are in it, and these want short names; pytest's own folder has a long one.
+    aside = Path(tempfile.mkdtemp(dir="/tmp"))
 
     with spawn(tmp_path, *LONG, env={**os.environ, "TMPDIR": str(aside)}) as process:
         wait_until(lambda: len(ledger_of(tmp_path)) >= 2, process)
@@ -232,21 +234,36 @@ def test_what_was_done_survives_a_kill_and_the_same_command_goes_on(tmp_path, nu
     done = ledger_of(tmp_path)
     resumed = spawned(tmp_path, *LONG, "--json", "out.json")
 
-    assert len(workers) >= 2
+    assert len(workers) >= 2, err
     assert all_end(workers)
-    assert 2 <= len(done) < 12
-    assert f"{len(done)} of 12 trials are on the ledger already" in resumed.out
+    assert 2 <= len(done) < 40
+    assert f"{len(done)} of 40 trials are on the ledger already" in resumed.out
     assert set(done) < set(ledger_of(tmp_path))
-    assert 12 == len(ledger_of(tmp_path))
+    assert 40 == len(ledger_of(tmp_path))
     if number == signal.SIGINT:
-        assert f"error: interrupted: {len(done)} of 12 trials are done and kept" in err
+        assert f"error: interrupted: {len(done)} of 40 trials are done and kept" in err
         assert "Traceback" not in err
         assert [] == list(aside.glob("nicegold-*"))
+    shutil.rmtree(aside)
+
+
+def test_a_folder_for_sockets_with_too_long_a_name_is_named(tmp_path):
+    market_in(tmp_path)
+    aside = tmp_path / ("long" * 30)
+    aside.mkdir()
+
+    answer = spawned(tmp_path, "sweep", *OVER, env={**os.environ, "TMPDIR": str(aside)})
+
+    assert 1 == answer.code
+    assert f"in {aside}: set TMPDIR to a folder with a short name" in answer.err
 
 
 def below(pid: int) -> list[int]:
     """The processes that *pid* has started, and those that they have."""
-    started = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    try:
+        started = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    except OSError:  # it has ended since it was listed
+        return []
     return [each for child in map(int, started) for each in (child, *below(child))]
 
 
