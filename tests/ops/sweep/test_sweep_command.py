@@ -216,13 +216,13 @@ def test_the_number_of_workers_changes_nothing(shell):
     assert ledgers[0] == ledgers[1]
 
 
-#: Some seconds of work in forty trials.
-LONG = ("sweep", "--over", "cross.fast=2:41:1", "--set", "plugins.cross.slow=60", "--workers", "2")
+#: Some seconds of work in sixteen trials.
+LONG = ("sweep", "--over", "cross.fast=2:17:1", "--set", "plugins.cross.slow=60", "--workers", "2")
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
 def test_what_was_done_survives_a_kill_and_the_same_command_goes_on(tmp_path, number):
-    market_in(tmp_path, bars=10_000, swing=3.0)
+    market_in(tmp_path, bars=6_000, swing=3.0)
     # The workers' sockets are in it, and these want short names; pytest's own folder has a long one.
     aside = Path(tempfile.mkdtemp(dir="/tmp"))
 
@@ -236,12 +236,12 @@ def test_what_was_done_survives_a_kill_and_the_same_command_goes_on(tmp_path, nu
 
     assert len(workers) >= 2, err
     assert all_end(workers)
-    assert 2 <= len(done) < 40
-    assert f"{len(done)} of 40 trials are on the ledger already" in resumed.out
+    assert 2 <= len(done) < 16
+    assert f"{len(done)} of 16 trials are on the ledger already" in resumed.out
     assert set(done) < set(ledger_of(tmp_path))
-    assert 40 == len(ledger_of(tmp_path))
+    assert 16 == len(ledger_of(tmp_path))
     if number == signal.SIGINT:
-        assert f"error: interrupted: {len(done)} of 40 trials are done and kept" in err
+        assert f"error: interrupted: {len(done)} of 16 trials are done and kept" in err
         assert "Traceback" not in err
         assert [] == list(aside.glob("nicegold-*"))
     shutil.rmtree(aside)
