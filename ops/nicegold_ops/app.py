@@ -22,7 +22,6 @@ from nicegold_ops.liveness import Liveness
 from nicegold_ops.pager import Pager
 from nicegold_ops.quarantine import Quarantine
 from nicegold_ops.telemetry import Telemetry
-from nicegold_ops.telemetry.backlog import MOST
 from nicegold_ops.valuation import Valuation
 
 #: Under this name the pager watches; a configured plugin cannot have it.
@@ -195,14 +194,11 @@ def _patience(settings: Settings) -> float:
 
 def recorded(journal: Journal, telemetry: Telemetry) -> Callable[[Event], None]:
     """The record port: first where it cannot be lost, then counted."""
-    record, backlog = journal.record, telemetry.backlog
-    wait, waiting, settle = backlog.waiting.append, backlog.waiting, backlog.settle
+    record, count = journal.record, telemetry.count
 
     def both(event: Event) -> None:
         record(event)
-        wait(event)
-        if len(waiting) > MOST:
-            settle()
+        count(event)
 
     return both
 

@@ -66,16 +66,16 @@ class Telemetry:
         guard = LabelGuard()
         self._feeds = Feeds(guard)
         self._events = EventCounters(guard, self._feeds.rejected, self._count_failed)
-        self.backlog = Backlog(self._events.count)
+        self._backlog = Backlog(self._events.count)
         self._collector = Collector(
-            self._recorder, self._watch, self._events, self._feeds, guard, self.backlog.settle
+            self._recorder, self._watch, self._events, self._feeds, guard, self._backlog.settle
         )
         self.registry.register(self._collector)
         self._server: Server | None = None
         #: The observe port.
         self.observe = self._watch.observe
         #: Counts an event that the engine tells. Never raises.
-        self.count = self.backlog.take
+        self.count = self._backlog.take
         #: Gives the cells in which a feed's messages are counted, with the time that `wall` tells.
         self.feed_cells: Callable[[str], Delivered] = self._feeds.cells
 

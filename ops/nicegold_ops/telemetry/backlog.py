@@ -8,7 +8,7 @@ from threading import Lock
 
 from nicegold import Event
 
-MOST = 250
+_MOST = 250
 
 
 class Backlog:
@@ -16,13 +16,13 @@ class Backlog:
 
     def __init__(self, count: Callable[[Event], None]) -> None:
         self._count = count
-        self.waiting: deque[Event] = deque()
+        self._waiting: deque[Event] = deque()
         self._turn = Lock()
 
     def take(self, event: Event) -> None:
         """Keep *event*, in its order."""
-        self.waiting.append(event)
-        if len(self.waiting) >= MOST:
+        self._waiting.append(event)
+        if len(self._waiting) >= _MOST:
             self.settle()
 
     def settle(self) -> None:
@@ -30,7 +30,7 @@ class Backlog:
         if not self._turn.acquire(blocking=False):
             return
         try:
-            for _ in range(len(self.waiting)):
-                self._count(self.waiting.popleft())
+            for _ in range(len(self._waiting)):
+                self._count(self._waiting.popleft())
         finally:
             self._turn.release()
