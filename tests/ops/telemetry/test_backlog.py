@@ -54,7 +54,12 @@ def test_whoever_comes_while_another_counts_does_not_wait_for_it():
 def test_from_several_threads_each_event_is_counted_once():
     counted: list[Event] = []
     backlog = Backlog(counted.append)
-    readers = [threading.Thread(target=lambda: [backlog.settle() for _ in range(200)]) for _ in range(3)]
+
+    def read_often() -> None:
+        for _ in range(200):
+            backlog.settle()
+
+    readers = [threading.Thread(target=read_often) for _ in range(3)]
     for reader in readers:
         reader.start()
 
