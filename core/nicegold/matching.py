@@ -61,10 +61,6 @@ def touch(market: Market, side: Side, instrument: Instrument) -> Touch:
 def met_at_open(market: Market, side: Side, instrument: Instrument) -> Decimal:
     """The first of the prices of *market*, as *side* meets it: all that a market order asks for."""
     if isinstance(market, Bar):
-        if side is not _BUY:
-            return -instrument.to_price(market.open)
-        if not (market.spread or instrument.spread):
-            return instrument.to_price(market.open)
         return _met(market.open, market, side, instrument)
     return instrument.to_price(market.ask) if side is _BUY else -instrument.to_price(market.bid)
 

@@ -17,8 +17,6 @@ import numpy as np
 Series: TypeAlias = np.ndarray[tuple[int], np.dtype[np.float64]]
 Flags: TypeAlias = np.ndarray[tuple[int], np.dtype[np.bool_]]
 
-#: Samples looked at together: numpy on a chunk costs less than Python on each.
-_CHUNK = 4096
 #: Points kept for the picture, between this and twice as many.
 _POINTS = 4096
 
@@ -32,13 +30,10 @@ class Point(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Curve:
-    """Takes a sample after each market event. *day_of* gives the trading day of a time."""
+    """Takes the samples after each market event. *day_of* gives the trading day of a time."""
 
     def __init__(self, start: float, day_of: Callable[[int], int]) -> None:
         self._day_of = day_of
-        self._times: list[int] = []
-        self._equity: list[float] = []
-        self._held: list[bool] = []
         self._peak = start
         self._stride = 1
         self._taken = 0
@@ -52,27 +47,10 @@ class Curve:
         self.final = start
         self.max_drawdown = 0.0
 
-    def sample(self, time: int, equity: float, is_exposed: bool) -> None:
-        """*equity* at *time*, and whether a position was open."""
-        self._times.append(time)
-        self._equity.append(equity)
-        self._held.append(is_exposed)
-        if len(self._times) >= _CHUNK:
-            self.settle()
-
-    def extend(self, times: list[int], equity: Series, is_exposed: Flags) -> None:
-        """As `sample`, for many at once."""
-        self.settle()
-        self._work_in(times, equity, is_exposed)
-
-    def settle(self) -> None:
-        """Work in what waits; call it before reading."""
-        if self._times:
-            times, equity, held = self._times, np.array(self._equity), np.array(self._held, dtype=bool)
-            self._times, self._equity, self._held = [], [], []
-            self._work_in(times, equity, held)
-
-    def _work_in(self, times: list[int], equity: Series, held: Flags) -> None:
+    def extend(self, times: list[int], equity: Series, held: Flags) -> None:
+        """*equity* at *times* (ns UTC), oldest first, and whether a position was open at each."""
+        if not times:
+            return
         peaks = np.maximum.accumulate(np.maximum(equity, self._peak))
         drawdowns = np.where(peaks > 0, 1.0 - equity / np.where(peaks > 0, peaks, 1.0), 0.0)
         self._peak, self.final = float(peaks[-1]), float(equity[-1])

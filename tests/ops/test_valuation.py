@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TypeAlias
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -79,12 +80,11 @@ def test_worked_out_together_it_is_what_the_portfolio_says_after_each_event(hist
     for number, (market, happens) in enumerate(history):
         _handle(portfolio, number, market, happens)
         together.take(market)
-        one_by_one.sample(portfolio.time, portfolio.equity, portfolio.is_exposed)
+        one_by_one.extend([portfolio.time], np.array([portfolio.equity]), np.array([portfolio.is_exposed]))
         if number % chunk == 0:
             together.settle()
 
     together.settle()
-    one_by_one.settle()
 
     assert [each.time for each in one_by_one.points] == [each.time for each in at_once.points]
     assert [each.equity for each in one_by_one.points] == pytest.approx(

@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 import msgspec
+import numpy as np
 
 from nicegold import (
     DAY,
@@ -100,8 +101,7 @@ def result(bars: int = 4000, **changes: Any) -> Result:
             portfolio.apply(fills[-1])
         held = float(portfolio.position("XAUUSD").quantity) * 100 * bar.close / portfolio.equity
         candles.hold(held, 1.0)
-        curve.sample(bar.time, portfolio.equity, portfolio.is_exposed)
-    curve.settle()
+        curve.extend([bar.time], np.array([portfolio.equity]), np.array([portfolio.is_exposed]))
     return msgspec.structs.replace(_added_up(portfolio, curve, fills, candles), **changes)
 
 

@@ -25,11 +25,13 @@ def a_walk(samples: int, seed: int = 0) -> np.ndarray:
 def curve_of(equity: np.ndarray, settled_after: set[int] | None = None, step: int = MINUTE) -> Curve:
     """A curve of samples, *step* ns from each to the next; the odd ones are exposed."""
     curve = Curve(100_000.0, day_of)
-    for number, value in enumerate(equity.tolist()):
-        curve.sample(number * step, value, is_exposed=number % 2 == 1)
-        if settled_after and number in settled_after:
-            curve.settle()
-    curve.settle()
+    ends = {*range(4096, len(equity), 4096), *(number + 1 for number in settled_after or ()), len(equity)}
+    begin = 0
+    for end in sorted(end for end in ends if end <= len(equity)):
+        numbers = range(begin, end)
+        odd = np.array([number % 2 == 1 for number in numbers], dtype=bool)
+        curve.extend([number * step for number in numbers], equity[begin:end], odd)
+        begin = end
     return curve
 
 
@@ -95,11 +97,10 @@ def test_a_curve_settled_at_odd_moments_stays_bounded():
 
     curve = Curve(100_000.0, day_of)
     most = 0
-    for number, value in enumerate(equity.tolist()):
-        curve.sample(number, value, is_exposed=False)
-        if number % 1021 == 0:
-            curve.settle()
-            most = max(most, len(curve.points))
+    for begin in range(0, len(equity), 1021):
+        part = equity[begin : begin + 1021]
+        curve.extend(list(range(begin, begin + len(part))), part, np.zeros(len(part), dtype=bool))
+        most = max(most, len(curve.points))
 
     assert most <= MOST_POINTS
 

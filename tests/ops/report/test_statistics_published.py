@@ -470,9 +470,7 @@ def statistics_of_days(
 ) -> Statistics:
     """Of a run that began with the first of *closes*, and had the others at the end of its *days*."""
     curve = Curve(closes[0], lambda time: time)
-    for day, close in zip(days[1:], closes[1:], strict=True):
-        curve.sample(day, close, is_exposed=True)
-    curve.settle()
+    curve.extend(days[1:], np.array(closes[1:]), np.ones(len(days) - 1, dtype=bool))
     return statistics_of(
         curve.start,
         curve.closes,
