@@ -7,7 +7,6 @@ from nicegold.clock import Clock, show_time
 from nicegold.columns import find_columns, refuse_missing, refuse_unknown
 from nicegold.fields import multiplier, show_line
 from nicegold.files import about_file, find_file, readable, source_of
-from nicegold.matching import Book, Match, Meeting, Resting, Touch, match, met_at_open, touch
 from nicegold.model import (
     Accepted,
     Account,
@@ -64,6 +63,7 @@ from nicegold.quality import (
 from nicegold.sessions import DAY, SECOND, Sessions
 from nicegold.tables import Rows, TextSettings, TextTable, read_table
 from nicegold.timeframe import bar_lengths, name_timeframe, parse_timeframe
+from nicegold.venue import Costs, Venue
 
 __all__ = [
     "DAY",
@@ -72,11 +72,11 @@ __all__ = [
     "Account",
     "Alert",
     "Bar",
-    "Book",
     "Cancel",
     "CancelRejected",
     "Canceled",
     "Clock",
+    "Costs",
     "Defect",
     "Event",
     "Execution",
@@ -87,8 +87,6 @@ __all__ = [
     "Health",
     "Instrument",
     "Market",
-    "Match",
-    "Meeting",
     "NoRate",
     "Objection",
     "Order",
@@ -107,7 +105,6 @@ __all__ = [
     "Replace",
     "Replaced",
     "Request",
-    "Resting",
     "Rows",
     "Sessions",
     "Side",
@@ -117,10 +114,10 @@ __all__ = [
     "TextSettings",
     "TextTable",
     "TimeInForce",
-    "Touch",
     "Triggered",
     "Unknown",
     "UnusableData",
+    "Venue",
     "Vetoed",
     "about_file",
     "bar_lengths",
@@ -128,8 +125,6 @@ __all__ = [
     "find_columns",
     "find_file",
     "hookimpl",
-    "match",
-    "met_at_open",
     "multiplier",
     "name_timeframe",
     "parse_timeframe",
@@ -147,5 +142,4 @@ __all__ = [
     "sound_bars",
     "sound_quotes",
     "source_of",
-    "touch",
 ]

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
-from typing import Any, TypeAlias, get_args
+from typing import Any, Final, TypeAlias, get_args
 
-from nicegold.host import ENGINE, Host, Replies, Reply, shown
+from nicegold.answers import Replies, Reply, shown
+from nicegold.host import ENGINE, Host
 from nicegold.model import (
     Account,
     Bar,
@@ -39,7 +40,7 @@ from nicegold.model import (
     stamped,
 )
 from nicegold.portfolio import NoRate, Portfolio, opposite_of
-from nicegold.values import ZERO, misfit
+from nicegold.values import ZERO, is_sound_bar, is_sound_quote, misfit
 
 #: Writes an event where it cannot be lost. If it raises, we stop: an order that is not on record
 #: must not be sent.
@@ -47,7 +48,7 @@ Record: TypeAlias = Callable[[Event], None]
 
 Fold: TypeAlias = Callable[[Any], None]
 Sound: TypeAlias = Callable[[Any], bool]
-_MARKET = OrderType.MARKET
+_MARKET: Final = OrderType.MARKET
 
 
 class Engine:
@@ -76,8 +77,6 @@ class Engine:
         self._cause = [0] if cause is None else cause
         self._flatten = flatten
         self._numbers: dict[str, int] = {}
-        #: When each instrument was last heard of, ns UTC; its time may not run backwards.
-        self._times = {symbol: portfolio.priced_at(symbol) for symbol in portfolio.instruments}
         self._feeds = frozenset(host.each("stream_market"))
         self._venues = frozenset(host.each("match_orders"))
         self._startup, self._shutdown = host.call("startup"), host.call("shutdown")
@@ -94,13 +93,10 @@ class Engine:
         self._rests = host.call("rests")
         #: Whether simulated venues are asked about each market event, or only while an order works.
         self._matches = True
-        #: By kind of market event: whether one is sound, where it is counted, how it is folded, who decides.
-        self._market: dict[type[Event], tuple[Sound, list[int] | None, Fold, Callable[..., Replies]]] = {
-            kind: (sound, read.get(kind) if read else None, portfolio.folds[kind], decide)
-            for kind, sound, decide in (
-                (Bar, _sound_of(Bar), self._on_bar),
-                (Quote, _sound_of(Quote), self._on_quote),
-            )
+        #: By kind of market event: whether one is sound, where it is counted, who decides.
+        self._market: dict[type[Event], tuple[Sound, list[int] | None, Callable[..., Replies]]] = {
+            Bar: (is_sound_bar, read.get(Bar) if read else None, self._on_bar),
+            Quote: (is_sound_quote, read.get(Quote) if read else None, self._on_quote),
         }
         self._handlers: dict[type[Event], Callable[..., None]] = {
             **dict.fromkeys(get_args(Execution), self._handle_execution),
@@ -134,23 +130,23 @@ class Engine:
             self._handlers.get(type(event), self._handle_nonsense)(event, origin)
             return
         market: Any = event
-        is_sound, cell, mark, decide = way
-        portfolio, times = self.portfolio, self._times
+        is_sound, cell, decide = way
+        portfolio = self.portfolio
         try:
-            fits = is_sound(market) and market.time >= times[market.symbol]
+            # An instrument's time may not run backwards.
+            fits = is_sound(market) and market.time >= portfolio.heard_at[market.symbol]
         except Exception:  # of a field that is no number, of a symbol that is none of ours
             fits = False
         if not fits:
             self._refuse_market(origin, self._defect(market) or f"time runs backwards: {market}")
             return
-        times[market.symbol] = market.time
         self.sequence = sequence
         if cell is None:
             self._record(market)
         else:
             cell[0] += 1
             cell[1] = market.time
-        mark(market)
+        portfolio.mark(market)
         if self._watches:
             self._show(market)
         if self._matches or portfolio.orders:
@@ -473,12 +469,6 @@ class Engine:
         """The broker failed in the middle: the venue may have the request, so nobody else is asked."""
         said = f"answered {shown(reply.value)}" if reply.error is None else reply.reason
         self._tell(Unknown(order_id=order_id, reason=f"{reply.plugin} {said}", time=self.portfolio.time))
-
-
-def _sound_of(kind: type[Market]) -> Sound:
-    """The function behind `is_sound`: called for every bar, where a property costs a detour."""
-    found: Sound = vars(kind)["is_sound"].fget
-    return found
 
 
 def _off_grid(order: Order, instrument: Instrument) -> list[str]:

@@ -8,18 +8,18 @@ cheaper, with every implementation watched and guarded.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any, TypeAlias, get_args, get_origin, get_type_hints
+from typing import Any, TypeAlias
 
 import msgspec
 import pluggy
 
 from nicegold import hookspecs
+from nicegold.answers import NOTHING, Replies, Specification, add, answerer, failer
 from nicegold.plugin import PROJECT
-from nicegold.values import fits_of, misfit
 
 Call: TypeAlias = Callable[..., Any]
 
@@ -34,30 +34,6 @@ ENGINE = "engine"
 class PluginRefused(ValueError):
     """A plugin that cannot be trusted to do what it says; nothing runs."""
 
-
-class Reply(msgspec.Struct, frozen=True):
-    """What one plugin answered to one call: a *value*, or the *error* it made."""
-
-    plugin: str
-    hook: str
-    value: Any = None
-    error: BaseException | None = None
-
-    @property
-    def reason(self) -> str:
-        """The answer in words; of an error, what went wrong. Never raises."""
-        kind = type(self.error).__name__
-        try:
-            words = str(self.value) if self.error is None else f"failed: {kind}: {self.error}"
-        except BaseException:  # what a plugin raised can raise again when it is put into words
-            words = f"failed: {kind}"
-        return _as_text(words)
-
-
-#: Answers of the plugins that had one, in the order of the calls.
-Replies: TypeAlias = Sequence[Reply]
-
-_NOTHING: Replies = ()
 
 #: What a plugin is, by the first of these that it implements.
 _KINDS = {
@@ -97,7 +73,7 @@ class Host:
         self._observe = observe
         self._manager = pluggy.PluginManager(PROJECT)
         self._manager.add_hookspecs(hookspecs)
-        self._specs = _specs()
+        self._specs = _specifications()
         # pluggy calls the last registered first; people expect the order of the configuration.
         for name, plugin in reversed(list(plugins.items())):
             self._register(name, plugin)
@@ -186,18 +162,6 @@ class Host:
         return _compile(self._specs[hook], self._single[hook], first)
 
 
-#: What is wrong with an answer, in words; empty when nothing is.
-_Judge: TypeAlias = Callable[[object], str]
-
-
-class _Spec(msgspec.Struct, frozen=True):
-    hook: str
-    parameters: tuple[str, ...]
-    judge: _Judge
-    #: Whether an answer surely is what the judge wants.
-    fits: Callable[[object], bool]
-
-
 class _Implementation(msgspec.Struct, frozen=True):
     plugin: str
     arguments: tuple[str, ...]
@@ -205,93 +169,16 @@ class _Implementation(msgspec.Struct, frozen=True):
 
 
 @cache
-def _specs() -> Mapping[str, _Spec]:
-    found = {}
-    for hook, function in vars(hookspecs).items():
-        if hasattr(function, f"{PROJECT}_spec"):
-            answer = get_type_hints(function)["return"]
-            parameters = tuple(inspect.signature(function).parameters)
-            found[hook] = _Spec(hook, parameters, _judge_of(answer, _words(function)), _fits_of(answer))
-    return found
+def _specifications() -> Mapping[str, Specification]:
+    """By hook, the function that says what it takes and answers."""
+    return {
+        hook: function for hook, function in vars(hookspecs).items() if hasattr(function, f"{PROJECT}_spec")
+    }
 
 
-def _words(function: Callable[..., object]) -> str:
-    return str(inspect.signature(function).return_annotation)
-
-
-def _judge_of(answer: Any, expects: str) -> _Judge:
-    """Judges values other than None by the hook's annotation *answer*, in words *expects*."""
-    allowed = [kind for kind in _union(answer) if kind is not type(None)]
-    lists = [_union(get_args(kind)[0]) for kind in allowed if get_origin(kind) is list]
-    if lists:
-        judge_item = _judge_of_kinds(lists[0], expects)
-        return lambda value: (
-            next(filter(None, map(judge_item, value)), "")
-            if type(value) is list
-            else f"answered {shown(value)}, not {expects}"
-        )
-    if any(get_origin(kind) is Iterator for kind in allowed):
-        return lambda value: "" if isinstance(value, Iterator) else f"answered {shown(value)}, not {expects}"
-    return _judge_of_kinds(allowed, expects)
-
-
-def _judge_of_kinds(allowed: Sequence[type], expects: str) -> _Judge:
-    """By the exact type: a subclass, or a mock that says it is one, is not what the engine branches on."""
-    kinds = frozenset(allowed)
-
-    def judge(value: object) -> str:
-        if type(value) in kinds:
-            wrong = misfit(value) if isinstance(value, msgspec.Struct) else ""
-            return f"answered {type(value).__name__} whose {wrong}" if wrong else ""
-        # Words are only read, so any kind of str will do.
-        return "" if str in kinds and isinstance(value, str) else f"answered {shown(value)}, not {expects}"
-
-    return judge
-
-
-def _fits_of(answer: Any) -> Callable[[object], bool]:
-    """Whether a value surely is what *answer* allows; False is a doubt, which the judge resolves."""
-    allowed = [kind for kind in _union(answer) if kind is not type(None)]
-    items = [kind for each in allowed if get_origin(each) is list for kind in _union(get_args(each)[0])]
-    structs = [
-        kind for kind in items or allowed if isinstance(kind, type) and issubclass(kind, msgspec.Struct)
-    ]
-    checks: dict[type, Callable[[Any], bool]] = {kind: fits_of(kind) for kind in structs}
-
-    def fits(value: object) -> bool:
-        check = checks.get(type(value))
-        return check is not None and check(value)
-
-    def all_fit(value: object) -> bool:
-        if type(value) is not list:
-            return False
-        for item in value:
-            check = checks.get(type(item))
-            if check is None or not check(item):
-                return False
-        return True
-
-    return all_fit if items else fits
-
-
-def shown(value: object) -> str:
-    """*value* for a message: its repr, cut, or its type where the repr raises."""
-    try:
-        return _as_text(repr(value)[:80])
-    except BaseException:  # a plugin's value can raise in its repr, and exit too
-        return f"an unprintable {type(value).__name__}"
-
-
-def _as_text(words: str) -> str:
-    """The journal takes Unicode, and lone surrogates are not."""
-    return words.encode(errors="backslashreplace").decode()
-
-
-def _union(kind: Any) -> list[Any]:
-    arguments = get_args(kind)
-    if get_origin(kind) is list or not arguments or get_origin(kind) is Iterator:
-        return [kind]
-    return [each for argument in arguments for each in _union(argument)]
+def _parameters(specification: Specification) -> tuple[str, ...]:
+    code = specification.__code__
+    return code.co_varnames[: code.co_argcount]
 
 
 def _refuse_what_cannot_be_guarded(
@@ -308,18 +195,18 @@ def _refuse_what_cannot_be_guarded(
         raise PluginRefused(f"{name}.{hook} is async; make it a plain function")
 
 
-def _refuse_arguments(name: str, spec: _Spec, function: Callable[..., object]) -> None:
+def _refuse_arguments(name: str, spec: Specification, function: Callable[..., object]) -> None:
     """pluggy hands over the plain arguments without a default that a function declares, by name."""
+    offers = _parameters(spec)
     for argument, parameter in inspect.signature(function).parameters.items():
-        where = f"{name}.{spec.hook}"
-        offered = argument in spec.parameters
+        where = f"{name}.{spec.__name__}"
+        offered = argument in offers
         if parameter.kind is parameter.KEYWORD_ONLY and parameter.default is parameter.empty:
             raise PluginRefused(f"{where} takes {argument} by keyword only; make it a plain argument")
         if parameter.default is not parameter.empty and offered:
             raise PluginRefused(f"{where} has a default for {argument}, so it would never get it; drop it")
         if parameter.kind in _PLAIN and parameter.default is parameter.empty and not offered:
-            offers = ", ".join(spec.parameters) or "nothing"
-            hint = _did_you_mean(argument, spec.parameters) or f"; it gets {offers}"
+            hint = _did_you_mean(argument, offers) or f"; it gets {', '.join(offers) or 'nothing'}"
             raise PluginRefused(f"{where} gets no {argument}{hint}")
 
 
@@ -336,32 +223,34 @@ def _first_line_about(name: str, error: pluggy.PluginValidationError) -> str:
     return f"{name}: " + " ".join(lines[1:] or lines)
 
 
-def _compile(spec: _Spec, implementations: Sequence[_Implementation], first: bool) -> Callable[..., Replies]:
+def _compile(
+    spec: Specification, implementations: Sequence[_Implementation], first: bool
+) -> Callable[..., Replies]:
     """One function for *spec*, unrolled: a loop and a list on each call would double its cost."""
     if not implementations:
         return _unanswered
     source = "\n".join(
         [
-            f"def {spec.hook}({', '.join(spec.parameters)}):",
+            f"def {spec.__name__}({', '.join(_parameters(spec))}):",
             " replies = None",
             *(_step(number, each, first) for number, each in enumerate(implementations)),
             " return NOTHING if replies is None else replies",
         ]
     )
-    names: dict[str, Any] = {"NOTHING": _NOTHING, "add": _add}
+    names: dict[str, Any] = {"NOTHING": NOTHING, "add": add}
     for number, each in enumerate(implementations):
         names[f"call_{number}"] = each.call
-        names[f"failed_{number}"] = _failer(spec, each.plugin)
-        names[f"answered_{number}"] = _answerer(spec, each.plugin)
+        names[f"failed_{number}"] = failer(spec, each.plugin)
+        names[f"answered_{number}"] = answerer(spec, each.plugin)
     # Only hook names, argument names and numbers reach the source; all are identifiers by now.
-    exec(compile(source, f"<{spec.hook}>", "exec"), names)  # noqa: S102
-    compiled: Callable[..., Replies] = names[spec.hook]
+    exec(compile(source, f"<{spec.__name__}>", "exec"), names)  # noqa: S102
+    compiled: Callable[..., Replies] = names[spec.__name__]
     return compiled
 
 
 def _unanswered(*arguments: object) -> Replies:
     """The call of a hook that nobody implements."""
-    return _NOTHING
+    return NOTHING
 
 
 def _step(number: int, each: _Implementation, first: bool) -> str:
@@ -380,28 +269,3 @@ def _step(number: int, each: _Implementation, first: bool) -> str:
             f"   {done}",
         ]
     )
-
-
-def _add(replies: list[Reply] | None, reply: Reply) -> list[Reply]:
-    if replies is None:
-        return [reply]
-    replies.append(reply)
-    return replies
-
-
-def _failer(spec: _Spec, plugin: str) -> Callable[[BaseException], Reply]:
-    return lambda error: Reply(plugin, spec.hook, error=error)
-
-
-def _answerer(spec: _Spec, plugin: str) -> Callable[[object], Reply]:
-    judge, hook, fits = spec.judge, spec.hook, spec.fits
-
-    def answered(value: object) -> Reply:
-        try:
-            # Most answers surely fit; only for others are words looked for.
-            wrong = "" if fits(value) else judge(value)
-        except BaseException as error:  # a value can raise on any touch
-            return Reply(plugin, hook, error=error)
-        return Reply(plugin, hook, error=TypeError(wrong)) if wrong else Reply(plugin, hook, value)
-
-    return answered

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 from operator import attrgetter
+from typing import Final
 
 import msgspec
 
@@ -18,13 +19,17 @@ from nicegold.model import Bar, Instrument, Market, Order, OrderType, Side, Time
 from nicegold.values import ZERO
 
 #: When in a bar a price is met; orders are matched in this order.
-AT_OPEN, ON_STOP, ON_LIMIT = range(3)
+AT_OPEN: Final = 0
+ON_STOP: Final = 1
+ON_LIMIT: Final = 2
 
 # In Python 3.11 looking a member up in its enum is a function call.
-_BUY, _MARKET, _GTC = Side.BUY, OrderType.MARKET, TimeInForce.GTC
-_IMMEDIATE = (TimeInForce.IOC, TimeInForce.FOK)
-_STOPS = (OrderType.STOP, OrderType.STOP_LIMIT, OrderType.TRAILING_STOP)
-_INFINITY = float("inf")
+_BUY: Final = Side.BUY
+_MARKET: Final = OrderType.MARKET
+_GTC: Final = TimeInForce.GTC
+_IMMEDIATE: Final = (TimeInForce.IOC, TimeInForce.FOK)
+_STOPS: Final = (OrderType.STOP, OrderType.STOP_LIMIT, OrderType.TRAILING_STOP)
+_INFINITY: Final = float("inf")
 _NEVER_QUIET = (_INFINITY, -_INFINITY)
 
 
@@ -113,32 +118,28 @@ def _trailing_stop(trail: Decimal, met: Touch, best: Decimal | None) -> Match | 
     return _stop(reached + trail, met) or (Match(ON_STOP, followed) if met.close >= followed else None)
 
 
-class Resting(msgspec.Struct, eq=False, gc=False):
-    """An order in a venue's book and how far it has come. Prices are in the mirror for a sell."""
+class Resting:
+    """An order in a venue's book and how far it has come. Prices are in the mirror for a sell.
 
-    order: Order
-    instrument: Instrument
-    #: When it reaches the venue, ns UTC.
-    works_from: int
-    #: Lots that its parent has filled; None without a parent.
-    backed: Decimal | None = None
-    filled: Decimal = ZERO
-    #: Lots that orders of its oco group have filled in its place.
-    taken: Decimal = ZERO
-    triggered: bool = False
-    #: What it met when it began to work inside the bar in hand.
-    since: Decimal | None = None
-    #: The best price that a trailing stop has met.
-    best: Decimal | None = None
-    #: The trading day that a DAY order ends with.
-    day: int = 0
-    #: The prices between which it surely does nothing.
-    quiet: tuple[float, float] = _NEVER_QUIET
-    #: Whether it is at market, and nothing limits it or ties it to another order.
-    is_plain: bool = False
+    *works_from* is when it reaches the venue, ns UTC.
+    """
 
-    def __post_init__(self) -> None:
-        self.amend(self.order)
+    def __init__(self, order: Order, instrument: Instrument, works_from: int) -> None:
+        self.instrument = instrument
+        self.works_from = works_from
+        #: Lots that its parent has filled; None without a parent.
+        self.backed: Decimal | None = None
+        self.filled = ZERO
+        #: Lots that orders of its oco group have filled in its place.
+        self.taken = ZERO
+        self.triggered = False
+        #: What it met when it began to work inside the bar in hand.
+        self.since: Decimal | None = None
+        #: The best price that a trailing stop has met.
+        self.best: Decimal | None = None
+        #: The trading day that a DAY order ends with.
+        self.day = 0
+        self.amend(order)
 
     def amend(self, order: Order) -> None:
         """Work on with the terms of *order*."""

@@ -16,11 +16,12 @@ from msgspec.structs import force_setattr
 
 from nicegold.sessions import Sessions
 from nicegold.values import (
-    TOO_LATE,
     ZERO,
     finite,
     is_finite,
     is_positive,
+    is_sound_bar,
+    is_sound_quote,
     not_negative,
     one_of,
     positive,
@@ -171,26 +172,8 @@ class Bar(Event, frozen=True):
 
     @property
     def is_sound(self) -> bool:
-        """Whether these can be prices. Written so that NaN, infinity and numpy's numbers are not."""
-        # Each field is read once: this is asked of every bar.
-        low, high, opened, close = self.low, self.high, self.open, self.close
-        volume, spread, start, time = self.volume, self.spread, self.start, self.time
-        total = 0.0 + opened + high + low + close + volume + spread
-        # As an `if`, and not chained: so the interpreter compares floats without a detour.
-        if (  # noqa: SIM103
-            low > 0.0
-            and low <= opened <= high
-            and low <= close <= high
-            and volume >= 0.0
-            and spread >= 0.0
-            and total < _TOO_MUCH
-            and type(total) is float
-            and type(start) is int
-            and type(time) is int
-            and 0 <= start <= time < TOO_LATE
-        ):
-            return True
-        return False
+        """Whether these can be prices; NaN, infinity and numpy's numbers are not."""
+        return is_sound_bar(self)
 
 
 class Quote(Event, frozen=True):
@@ -205,20 +188,10 @@ class Quote(Event, frozen=True):
 
     @property
     def is_sound(self) -> bool:
-        """Whether these can be prices. Written so that NaN, infinity and numpy's numbers are not."""
-        total = 0.0 + self.bid + self.ask + self.bid_size + self.ask_size
-        return (
-            0.0 < self.bid <= self.ask
-            and self.bid_size >= 0.0 <= self.ask_size
-            and total < _TOO_MUCH
-            and 0 <= self.time < TOO_LATE
-            and type(total) is float
-            and type(self.time) is int
-        )
+        """Whether these can be prices; NaN, infinity and numpy's numbers are not."""
+        return is_sound_quote(self)
 
 
-#: No price or volume is this large, and Decimals of smaller ones still have room for the tick.
-_TOO_MUCH = 1e15
 Market: TypeAlias = Bar | Quote
 
 

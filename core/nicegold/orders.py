@@ -7,6 +7,7 @@ arrives after the cancel.
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Final
 
 import msgspec
 
@@ -29,12 +30,16 @@ from nicegold.model import (
 from nicegold.values import ZERO
 
 #: No event but a late fill changes an order that is in one of these, and a fill changes only `filled`.
-TERMINAL = frozenset({OrderStatus.FILLED, OrderStatus.CANCELED, OrderStatus.REJECTED, OrderStatus.EXPIRED})
+TERMINAL: Final = frozenset(
+    {OrderStatus.FILLED, OrderStatus.CANCELED, OrderStatus.REJECTED, OrderStatus.EXPIRED}
+)
 
 # In Python 3.11 looking a member up in its enum is a function call.
-_NEW, _PARTIALLY_FILLED, _FILLED = OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED, OrderStatus.FILLED
-_UNANSWERED = frozenset({OrderStatus.PENDING_NEW, OrderStatus.UNKNOWN})
-_RESTING = frozenset({OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED})
+_NEW: Final = OrderStatus.NEW
+_PARTIALLY_FILLED: Final = OrderStatus.PARTIALLY_FILLED
+_FILLED: Final = OrderStatus.FILLED
+_UNANSWERED: Final = frozenset({OrderStatus.PENDING_NEW, OrderStatus.UNKNOWN})
+_RESTING: Final = frozenset({OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED})
 
 
 class OrderState(msgspec.Struct, frozen=True, gc=False):

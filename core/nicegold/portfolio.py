@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -21,6 +21,7 @@ from nicegold.model import (
     Fill,
     Halted,
     Instrument,
+    Market,
     Order,
     OrderType,
     Quote,
@@ -31,11 +32,11 @@ from nicegold.orders import TERMINAL, OrderState, advance
 from nicegold.sessions import DAY
 from nicegold.values import ZERO
 
-_ONE = Decimal(1)
-_BUY = Side.BUY
+_ONE: Final = Decimal(1)
+_BUY: Final = Side.BUY
 #: For so long after its end (ns) an order's trades are known: venues send them again for some days.
-KEPT = 30 * DAY
-_NAN = float("nan")
+KEPT: Final = 30 * DAY
+_NAN: Final = float("nan")
 
 
 class NoRate(ValueError):
@@ -94,7 +95,8 @@ class Portfolio:
         #: Why no new risk is taken; empty while we trade.
         self.halted = ""
         self._prices: dict[str, float] = {}
-        self._priced_at: dict[str, int] = {}
+        #: When each instrument was last heard of, ns UTC; 0 before the first time.
+        self.heard_at: dict[str, int] = dict.fromkeys(self.instruments, 0)
         self._flat = {symbol: Position(symbol) for symbol in self.instruments}
         self._positions: dict[str, Position] = {}
         self._held: dict[tuple[str, str], Position] = {}
@@ -115,8 +117,8 @@ class Portfolio:
         self._open: dict[str, tuple[float, float]] = {}
         #: What `apply` does with an event, by its kind; with any other it advances the order it is about.
         self.folds: dict[type[Event], Callable[[Any], None]] = {
-            Bar: self._mark_bar,
-            Quote: self._mark_quote,
+            Bar: self.mark,
+            Quote: self.mark,
             Order: self._add_order,
             Fill: self._add_fill,
             Swap: self._add_swap,
@@ -135,7 +137,7 @@ class Portfolio:
 
     def priced_at(self, symbol: str) -> int:
         """When that price was known, ns UTC; 0 before the first."""
-        return self._priced_at.get(symbol, 0)
+        return self.heard_at.get(symbol, 0)
 
     def rate(self, currency: str) -> Decimal:
         """Units of account currency for one of *currency*, at the last prices.
@@ -281,15 +283,11 @@ class Portfolio:
 
     # The fold.
 
-    def _mark_bar(self, bar: Bar) -> None:
-        self._prices[bar.symbol] = bar.close
-        self._priced_at[bar.symbol] = time = bar.time
-        if time > self.time:
-            self.time = time
-
-    def _mark_quote(self, quote: Quote) -> None:
-        self._prices[quote.symbol] = (quote.bid + quote.ask) / 2
-        self._priced_at[quote.symbol] = time = quote.time
+    def mark(self, market: Market) -> None:
+        """Fold in what *market* says; the engine has seen that it is sound."""
+        symbol, time = market.symbol, market.time
+        self._prices[symbol] = market.close if isinstance(market, Bar) else (market.bid + market.ask) / 2
+        self.heard_at[symbol] = time
         if time > self.time:
             self.time = time
 

@@ -14,8 +14,9 @@ from typing import Any
 import msgspec
 import pytest
 
+from nicegold.answers import Reply
 from nicegold.engine import Engine
-from nicegold.host import Call, Host, PluginRefused, Reply
+from nicegold.host import Call, Host, PluginRefused
 from nicegold.model import (
     Accepted,
     Account,

@@ -6,15 +6,19 @@ from collections.abc import Callable
 from decimal import Decimal
 from enum import StrEnum
 from functools import cache
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import Any, Final, get_args, get_origin, get_type_hints
 
 import msgspec
 
-ZERO = Decimal(0)
+ZERO: Final = Decimal(0)
 #: Nanoseconds since 1970, or any whole number, that 64 bits do not hold.
-TOO_LATE = 1 << 63
+TOO_LATE: Final = 1 << 63
+#: No price or volume is this large, and Decimals of smaller ones still have room for the tick.
+_TOO_MUCH: Final = 1e15
+_NUMBERS: Final = frozenset({float, int})
 #: Amounts between these: sums and products of them keep their digits and never overflow.
-_LEAST, _MOST = Decimal("1E-12"), Decimal("1E+13")
+_LEAST: Final = Decimal("1E-12")
+_MOST: Final = Decimal("1E+13")
 
 
 def misfit(value: msgspec.Struct) -> str:
@@ -81,6 +85,60 @@ def _is_text(value: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+def is_sound_bar(bar: Any) -> bool:
+    """Whether the figures of *bar* can be prices: NaN, infinity and numpy's numbers are none.
+
+    Here and not in `model`, since it is asked of every bar and what is here is compiled.
+    """
+    low, high, opened, close = bar.low, bar.high, bar.open, bar.close
+    volume, spread, start, time = bar.volume, bar.spread, bar.start, bar.time
+    if not (
+        type(low) is float
+        and type(high) is float
+        and type(opened) is float
+        and type(close) is float
+        and type(volume) is float
+        and type(spread) is float
+    ):
+        # Whole numbers will do.
+        figures = (low, high, opened, close, volume, spread)
+        if not all(type(each) in _NUMBERS for each in figures):
+            return False
+        low, high, opened, close, volume, spread = map(float, figures)
+    return (
+        _are_prices(low, high, opened, close, volume, spread)
+        and type(start) is int
+        and type(time) is int
+        and 0 <= start <= time < TOO_LATE
+    )
+
+
+def _are_prices(low: float, high: float, opened: float, close: float, volume: float, spread: float) -> bool:
+    return (
+        low > 0.0
+        and low <= opened <= high
+        and low <= close <= high
+        and volume >= 0.0
+        and spread >= 0.0
+        and low + high + opened + close + volume + spread < _TOO_MUCH
+    )
+
+
+def is_sound_quote(quote: Any) -> bool:
+    """Whether the figures of *quote* can be prices and sizes."""
+    bid, ask, time = quote.bid, quote.ask, quote.time
+    bid_size, ask_size = quote.bid_size, quote.ask_size
+    total = 0.0 + bid + ask + bid_size + ask_size
+    return bool(
+        type(total) is float
+        and 0.0 < bid <= ask
+        and bid_size >= 0.0 <= ask_size
+        and total < _TOO_MUCH
+        and type(time) is int
+        and 0 <= time < TOO_LATE
+    )
 
 
 def is_positive(value: object) -> bool:

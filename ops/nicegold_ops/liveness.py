@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from nicegold import Health
-from nicegold.host import Replies
+from nicegold.answers import Replies
 
 
 class Liveness:

@@ -17,7 +17,7 @@ from nicegold import (
     hookimpl,
     plugin,
 )
-from nicegold.host import Replies
+from nicegold.answers import Replies
 
 #: Alerts that wait for slow notifiers; more are dropped and counted, since trading does not wait.
 _WAITING = 1000

@@ -20,7 +20,7 @@ from typing import Any, TypeAlias
 import msgspec
 
 from nicegold import Bar, Event, Finished, Market, PluginFailed, Quote, Refused
-from nicegold.host import Reply
+from nicegold.answers import Reply
 from nicegold_ops.app import LEAVES, App
 from nicegold_ops.errors import DataError, PluginError
 from nicegold_ops.journal import MarketRead, Received

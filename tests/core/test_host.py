@@ -14,7 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nicegold import Bar, Cancel, Placed, Replace, hookimpl, hookspecs, plugin
-from nicegold.host import Call, Host, PluginRefused, Reply, installed
+from nicegold.answers import Reply
+from nicegold.host import Call, Host, PluginRefused, installed
 from nicegold.testing import market_order, unwatched
 
 third_party = pluggy.HookimplMarker("nicegold")

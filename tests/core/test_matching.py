@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from nicegold import Bar, Match, Order, OrderType, Quote, Side, TimeInForce, Touch, match, touch
-from nicegold.matching import AT_OPEN, ON_LIMIT, ON_STOP, Book, Meeting, Resting
+from nicegold import Bar, Order, OrderType, Quote, Side, TimeInForce
+from nicegold.matching import AT_OPEN, ON_LIMIT, ON_STOP, Book, Match, Meeting, Resting, Touch, match, touch
 from nicegold.testing import GOLD, START, bar, market_order, quote
 
 WITH_SPREAD = replace(GOLD, spread=Decimal("0.20"))

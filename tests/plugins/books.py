@@ -8,7 +8,8 @@ from typing import Any
 from msgspec.structs import replace
 
 from nicegold import Fill, Order, OrderType, Portfolio, Side
-from nicegold.host import Host, Reply
+from nicegold.answers import Reply
+from nicegold.host import Host
 from nicegold.testing import ACCOUNT, GOLD, START, bar, market_order, unwatched
 
 

@@ -18,7 +18,6 @@ from nicegold import (
     Cancel,
     Canceled,
     Event,
-    Execution,
     Expired,
     Fill,
     Instrument,
@@ -32,7 +31,6 @@ from nicegold import (
     Replace,
     Replaced,
     Request,
-    Resting,
     Sessions,
     Side,
     TimeInForce,
@@ -45,6 +43,7 @@ from tests.plugins.script import Script
 TICK = Decimal("0.01")
 #: Prices p and MIRROR - p are each other's mirror.
 MIRROR = 4000
+LONG_AFTER = START + 1_000_000 * MINUTE
 COSTLY = replace(
     GOLD,
     spread=Decimal("0.20"),
@@ -384,9 +383,9 @@ def test_the_venues_books_are_ours(case: Case):
 
     for done in (in_dollars, in_yen):
         symbols = done.portfolio.instruments
-        assert {each: done.portfolio.position(each).quantity for each in symbols} == done.paper.lots
+        assert {each: done.portfolio.position(each).quantity for each in symbols} == done.paper.venue.lots
     # Only where a rate is needed has the venue an account of its own.
-    account, ours = in_yen.paper.account, in_yen.portfolio
+    account, ours = in_yen.paper.venue.account, in_yen.portfolio
     assert [(each.symbol, each.quantity, each.cost) for each in account.positions.values()] == [
         (each.symbol, each.quantity, each.cost) for each in ours.positions.values()
     ]
@@ -396,14 +395,20 @@ def test_the_venues_books_are_ours(case: Case):
 
 
 class Thorough(Paper):
-    """Looks at each bar, and at all that may happen to each order, also where there is a shorter way."""
+    """Looks at each bar, and at all that may happen to each order, also where there is a shorter way.
+
+    The shorter way is for orders that last until they are cancelled; these last until long after the end.
+    """
 
     @hookimpl
     def rests(self) -> bool:
         return False
 
-    def _fill_alone(self, resting: Resting, market: Market) -> list[Execution]:
-        return self._meet_all(market)
+    @hookimpl
+    def place_order(self, order: Order) -> Accepted | Rejected:
+        if order.time_in_force is TimeInForce.GTC:
+            order = replace(order, time_in_force=TimeInForce.GTD, expires=LONG_AFTER)
+        return super().place_order(order)
 
 
 @often

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nicegold import Canceled, Order, Portfolio, Side
+from nicegold import Canceled, Order, Side
 from nicegold.host import Host
-from nicegold.testing import ACCOUNT, GOLD, START, check_conformance, market_order, unwatched
+from nicegold.testing import START, check_conformance, market_order, unwatched
 from nicegold_plugins.risk.max_position import MaxPosition
 from tests.plugins.books import books, fill, reducing, replies_of_two
 
@@ -69,13 +69,13 @@ def test_another_instrument_than_the_one_named_is_not_limited():
 
 
 def test_an_exposure_that_is_not_a_number_is_an_objection():
-    class Broken(Portfolio):
+    class Broken:
         def exposure_after(self, order: Order) -> Decimal:
             return Decimal("NaN")
 
-    portfolio = Broken(ACCOUNT, {"XAUUSD": GOLD})
+    check_order = Host(unwatched, {"limit": limited()}).call("check_order")
 
-    assert 1 == len(Host(unwatched, {"limit": limited()}).call("check_order")(market_order(), portfolio))
+    assert 1 == len(check_order(market_order(), Broken()))
 
 
 def test_two_with_equal_limits_both_object():

@@ -10,7 +10,8 @@ from operator import attrgetter
 from msgspec.structs import replace
 
 from nicegold import Account, Event, Market, Refused
-from nicegold.host import Host, Reply
+from nicegold.answers import Reply
+from nicegold.host import Host
 from nicegold_ops.app import App, feeds
 from nicegold_ops.config import build
 from nicegold_ops.errors import DataError

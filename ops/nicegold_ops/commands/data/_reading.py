@@ -26,7 +26,8 @@ from nicegold import (
     name_timeframe,
     parse_timeframe,
 )
-from nicegold.host import Call, Host, PluginRefused, Reply
+from nicegold.answers import Reply
+from nicegold.host import Call, Host, PluginRefused
 from nicegold.sessions import usual_hours
 from nicegold_ops.config import Settings, build, parse
 from nicegold_ops.errors import ConfigurationError, DataError, NicegoldError, PluginError, in_one_line
