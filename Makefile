@@ -13,8 +13,9 @@ bin := .venv/bin
 uv_version := $(shell sed -n '/^name = "uv"$$/{n;s/^version = "\(.*\)"$$/\1/p;}' uv.lock)
 uv = $(shell command -v uv || echo $(bin)/uv)
 
-# Compiled into the tree where there is a C compiler.
-native := ops/nicegold_ops/telemetry/_watched.c
+# Compiled into the tree where there is a C compiler: see hatch_build.py.
+native := ops/nicegold_ops/telemetry/_watched.c \
+    $(addprefix core/nicegold/,answers.py engine.py matching.py orders.py portfolio.py values.py venue.py)
 
 reference := $(wildcard docs/reference/*.md)
 rules := $(wildcard alerts/*.rules.yaml)
@@ -37,7 +38,7 @@ test: $(ready)  ## Run the tests
 	$(bin)/pytest -q -n $(WORKERS)
 
 .PHONY: check
-check: format lint types imports test fuzz reference alerts  ## What CI runs: format, lint, types, imports, tests, fuzz, docs, alerts
+check: format lint types imports test pure fuzz reference alerts  ## What CI runs: format, lint, types, imports, tests, fuzz, docs, alerts
 
 .PHONY: bench
 bench: $(ready)  ## Measure the engine against its peers, in ten minutes; QUICK=1 takes one
@@ -67,7 +68,7 @@ venv: $(ready)  ## Make .venv, or bring it up to date
 
 .PHONY: clean
 clean:  ## Remove .venv and what the tools left
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .fuzz build dist $(native:.c=.*.so)
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .fuzz build dist core/nicegold__mypyc.*.so core/nicegold/*.so ops/nicegold_ops/telemetry/*.so
 
 # The steps of `check`.
 
@@ -86,6 +87,11 @@ types: $(ready)
 .PHONY: imports
 imports: $(ready)
 	$(bin)/lint-imports --no-logo
+
+# What runs compiled, once more as Python.
+.PHONY: pure
+pure: $(ready)
+	NICEGOLD_PURE=1 $(bin)/pytest -q -n $(WORKERS) tests/core tests/test_life_of_a_tick.py $(wildcard tests/plugins/test_paper*.py)
 
 # A minute of what `soak` does in ten, each time the same.
 .PHONY: fuzz
@@ -127,6 +133,6 @@ $(ready): pyproject.toml uv.lock hatch_build.py $(native)
 	@command -v uv >/dev/null || $(bin)/python -m pip install --quiet --disable-pip-version-check uv==$(uv_version)
 	env -u VIRTUAL_ENV UV_PROJECT_ENVIRONMENT=.venv UV_PYTHON_DOWNLOADS=never \
 	    $(uv) sync --quiet --frozen --all-extras --reinstall-package nicegold --python $(bin)/python
-	@$(bin)/python -c 'import nicegold_ops.telemetry._watched' 2>/dev/null || \
-	    echo "nicegold: plugin calls will be watched in pure Python, at more than twice the cost; '$(uv) build --wheel' says why"
+	@$(bin)/python -c 'import nicegold_ops.telemetry._watched, nicegold__mypyc' 2>/dev/null || \
+	    echo "nicegold: some of it is not compiled and runs in pure Python, slower; '$(uv) build --wheel' says why"
 	@touch $@

@@ -3,6 +3,9 @@
 `from nicegold import indicators` is there too, and read only by who asks for it.
 """
 
+import nicegold.pure  # noqa: F401  # first, as it says what all others are loaded from
+
+# isort: split
 from nicegold.clock import Clock, show_time
 from nicegold.columns import find_columns, refuse_missing, refuse_unknown
 from nicegold.fields import multiplier, show_line

@@ -4,12 +4,14 @@ By layer: the same bars are only made, only decided on, handled by the engine al
 with everything; each the best of its rounds, since what disturbs a round only ever makes it longer.
 
 By function: py-spy, in an environment of its own, looks from outside at a process that runs with everything
-on. Python itself can be interrupted at few points only, and a sampler inside it would see those.
+on. Python itself can be interrupted at few points only, and a sampler inside it would see those. It cannot see
+into what is compiled, so all of core runs as Python there.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import subprocess
 import sys
 from collections import Counter
@@ -41,7 +43,7 @@ class Layer(msgspec.Struct, frozen=True):
 
 
 class Spot(msgspec.Struct, frozen=True):
-    """ns a bar spent in a function itself, and in it with all that it calls."""
+    """The part of a run that is spent in a function itself, and in it with all that it calls."""
 
     function: str
     own: float
@@ -69,7 +71,7 @@ def measure(count: int, rounds: int) -> Costs:
     unseen = made(PROFILER)
     stacks = Counter[tuple[str, ...]]() if unseen else looked(count, rounds)
     found = layers(list(seconds), best, count)
-    return Costs(found, spots(stacks, best[-1] / count * 1e9), sum(stacks.values()), unseen)
+    return Costs(found, spots(stacks), sum(stacks.values()), unseen)
 
 
 def layers(names: Sequence[str], seconds: Sequence[float], count: int) -> list[Layer]:
@@ -111,8 +113,9 @@ def looked(count: int, rounds: int) -> Counter[tuple[str, ...]]:
         raw = Path(folder) / "stacks"
         spy = [str(HOME / PROFILER / "bin/py-spy"), "record", "--rate", str(_RATE), "--format", "raw"]
         work = [sys.executable, "-m", "tests.bench.costs", "--only-run", str(count), str(rounds)]
+        pure = os.environ | {"NICEGOLD_PURE": "1"}
         command = [*spy, "--full-filenames", "--output", str(raw), "--", *work]
-        done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
+        done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT, env=pure)
         if done.returncode or not raw.exists():
             raise ProfilerFailed(f"py-spy ended with {done.returncode}: {done.stderr.strip()[-500:]}")
         return parsed(raw.read_text())
@@ -129,15 +132,15 @@ def parsed(raw: str) -> Counter[tuple[str, ...]]:
     return stacks
 
 
-def spots(stacks: Mapping[tuple[str, ...], int], nanoseconds: float) -> list[Spot]:
-    """The functions in which most of the *nanoseconds* a bar are spent themselves."""
+def spots(stacks: Mapping[tuple[str, ...], int]) -> list[Spot]:
+    """The functions in which most of the time is spent themselves."""
     own: Counter[str] = Counter()
     whole: Counter[str] = Counter()
     for stack, times in stacks.items():
         own[stack[-1]] += times
         whole.update(dict.fromkeys(stack, times))
-    look = nanoseconds / max(sum(own.values()), 1)
-    return [Spot(name, times * look, whole[name] * look) for name, times in own.most_common(_SHOWN)]
+    looks = max(sum(own.values()), 1)
+    return [Spot(name, times / looks, whole[name] / looks) for name, times in own.most_common(_SHOWN)]
 
 
 def _name(frame: str) -> str:

@@ -75,6 +75,7 @@ def machine(machine: Machine) -> str:
             ("processor", f"{machine.processor}, {machine.cores} cores"),
             ("system", f"{machine.kernel}, {machine.python}"),
             ("calls are watched by", machine.watching),
+            ("core runs as", machine.core),
             ("peers", pins),
         ],
     )
@@ -188,12 +189,13 @@ What each layer adds to a bar, the best of the rounds:
 def _functions(found: Costs) -> str:
     if found.unseen:
         return f"Functions were not looked at: {found.unseen}"
-    spots = [(f"`{each.function}`", f"{each.own:,.0f}", f"{each.whole:,.0f}") for each in found.spots]
+    spots = [(f"`{each.function}`", f"{each.own:.1%}", f"{each.whole:.1%}") for each in found.spots]
     return f"""
-With everything on, py-spy found the process in these functions, in {found.looks:,} looks. What C does, as in
-encoding or writing a record, counts for the function that called it:
+With everything on, py-spy found the process in these functions, in {found.looks:,} looks. It cannot see into
+what is compiled, so core ran as Python, slower. What C does, as in encoding an event, counts for the
+function that called it:
 
-{table(("function", "ns a bar in itself", "with what it calls"), spots)}
+{table(("function", "of the time, in itself", "with what it calls"), spots)}
 """
 
 

@@ -6,13 +6,15 @@ import os
 import platform
 import statistics
 import subprocess
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from importlib.util import find_spec
 from pathlib import Path
 
 import msgspec
 
+from nicegold import engine, pure
+from nicegold_ops.telemetry.watch import native
 from tests.bench import calls, memory, scaling
 from tests.bench.calls import Added
 from tests.bench.costs import Costs
@@ -24,7 +26,7 @@ ROOT = Path(__file__).parents[2]
 
 
 class Machine(msgspec.Struct, frozen=True):
-    """Where and when it was measured, and whether calls were watched by compiled code or by Python."""
+    """Where and when it was measured, and what runs compiled there, what as Python."""
 
     processor: str
     cores: int
@@ -33,6 +35,7 @@ class Machine(msgspec.Struct, frozen=True):
     commit: str
     date: str
     watching: str
+    core: str
 
 
 class Race(msgspec.Struct, frozen=True):
@@ -175,8 +178,13 @@ def this_machine() -> Machine:
         f"{platform.python_implementation()} {platform.python_version()}",
         _commit(),
         datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        "compiled code" if find_spec("nicegold_ops.telemetry._watched") else "pure Python",
+        _form(native(time.perf_counter) is not None),
+        _form(pure.is_compiled(engine)),
     )
+
+
+def _form(is_compiled: bool) -> str:
+    return "compiled code" if is_compiled else "pure Python"
 
 
 def _processor() -> str:

@@ -196,10 +196,10 @@ RAW = f"""\
 
 
 def test_a_look_counts_once_for_the_function_it_saw_and_once_for_each_that_waits():
-    found = costs.spots(costs.parsed(RAW), nanoseconds=100.0)
+    found = costs.spots(costs.parsed(RAW))
 
     fold, handle = "tests/bench/engines.py: fold", "core/nicegold/engine.py: Engine.handle"
-    assert [(handle, 60.0, 60.0), ("<on_bar>: on_bar", 30.0, 30.0), (fold, 10.0, 100.0)] == [
+    assert [(handle, 0.6, 0.6), ("<on_bar>: on_bar", 0.3, 0.3), (fold, 0.1, 1.0)] == [
         (spot.function, spot.own, spot.whole) for spot in found
     ]
 

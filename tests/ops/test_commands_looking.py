@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from nicegold import pure
 from nicegold_ops.commands import ours
 from nicegold_ops.config import installed
 from tests.ops.commandline import Shell, market_in, spawned
@@ -166,13 +168,19 @@ def test_doctor_finds_a_configuration_that_cannot_be_meant(shell):
     assert "missing.toml" in answer.out
 
 
-def test_doctor_says_in_which_language_calls_are_watched(shell, monkeypatch):
-    monkeypatch.setenv("NICEGOLD_PURE", "1")
+@pytest.mark.parametrize(
+    ("asked", "status", "says"),
+    [(True, "ok", "pure Python: NICEGOLD_PURE=1 asks for it"), (False, "warn", "pure Python")],
+)
+def test_doctor_says_what_is_not_compiled(shell, monkeypatch, asked, status, says):
+    monkeypatch.setitem(sys.modules, "nicegold_ops.telemetry._watched", None)
+    monkeypatch.setattr(pure, "ASKED", asked)
+    monkeypatch.setattr(pure, "is_compiled", lambda module: False)
 
     answer = shell("doctor", "--json", "-")
 
-    (found,) = (each for each in answer.json if each["about"] == "watched calls")
-    assert ("ok", "are made in Python: NICEGOLD_PURE=1 asks for it") == (found["status"], found["says"])
+    found = [each for each in answer.json if each["about"] in ("watched calls", "core")]
+    assert [(status, says)] * 2 == [(each["status"], each["says"]) for each in found]
 
 
 # completion, and what plugins bring

@@ -20,6 +20,7 @@ import msgspec
 import sqlalchemy as sa
 from rich.text import Text
 
+from nicegold import engine, pure
 from nicegold_ops.commands._options import CONFIGURATION, config_option, json_option, state_option
 from nicegold_ops.commands._output import answer, console, moment, table
 from nicegold_ops.commands._runs import journal_in
@@ -77,7 +78,7 @@ def _machine() -> Iterator[Finding]:
     yield from _packages()
     yield Finding("sqlite", "ok", sqlite3.sqlite_version)
     yield _clock(time.time_ns())
-    yield _watched_calls()
+    yield from _compiled()
     promtool = shutil.which("promtool")
     yield (
         Finding("promtool", "ok", promtool)
@@ -114,13 +115,18 @@ def _clock(now: int) -> Finding:
     return Finding("clock", "ok", f"{moment(now)} UTC")
 
 
-def _watched_calls() -> Finding:
-    if native(time.perf_counter):
-        return Finding("watched calls", "ok", "are made in C")
-    if os.environ.get("NICEGOLD_PURE") == "1":
-        return Finding("watched calls", "ok", "are made in Python: NICEGOLD_PURE=1 asks for it")
-    way_out = "for less than half of their cost: apt-get install gcc python3-dev, then install nicegold again"
-    return Finding("watched calls", "warn", "are made in Python", way_out)
+def _compiled() -> Iterator[Finding]:
+    yield _part("watched calls", native(time.perf_counter) is not None)
+    yield _part("core", pure.is_compiled(engine))
+
+
+def _part(name: str, is_compiled: bool) -> Finding:
+    if is_compiled:
+        return Finding(name, "ok", "compiled")
+    if pure.ASKED:
+        return Finding(name, "ok", "pure Python: NICEGOLD_PURE=1 asks for it")
+    way_out = "to be faster: apt-get install gcc python3-dev, then install nicegold again"
+    return Finding(name, "warn", "pure Python", way_out)
 
 
 # The plugins.

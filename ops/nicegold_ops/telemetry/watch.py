@@ -11,13 +11,13 @@ The call has two forms that write the same records: one in Python, written out b
 from __future__ import annotations
 
 import inspect
-import os
 import time
 from collections.abc import Callable
 from textwrap import indent
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
+from nicegold import pure
 from nicegold.host import Call
 from nicegold_ops.telemetry import flight
 from nicegold_ops.telemetry.flight import FlightRecorder, Ring
@@ -57,7 +57,7 @@ def native(clock: Callable[[], float]) -> type[Watched] | None:
     where nicegold was built without a C compiler.
     """
     is_ours = clock is time.perf_counter and time.get_clock_info("perf_counter").implementation == _CLOCK
-    if not is_ours or os.environ.get("NICEGOLD_PURE") == "1":
+    if not is_ours or pure.ASKED:
         return None
     try:
         from nicegold_ops.telemetry._watched import Watched

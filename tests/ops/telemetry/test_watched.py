@@ -24,6 +24,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 import hatch_build
+from nicegold import pure
 from nicegold_ops.telemetry import flight, watch
 from nicegold_ops.telemetry.flight import FIRST, FlightRecorder
 from nicegold_ops.telemetry.watch import Watch, native
@@ -416,7 +417,7 @@ def test_c_is_left_alone_where_it_cannot_look_at_the_clock(monkeypatch):
 def test_c_is_left_alone_where_the_environment_asks_for_python(monkeypatch):
     clock_of(C, time.perf_counter)
 
-    monkeypatch.setenv("NICEGOLD_PURE", "1")
+    monkeypatch.setattr(pure, "ASKED", True)
 
     assert native(time.perf_counter) is None
 
