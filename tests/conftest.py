@@ -1,4 +1,4 @@
-"""What all tests share: Hypothesis draws the same examples in every run, and no code is tested that is gone."""
+"""What all tests share: Hypothesis draws the same in every run, and what is tested is what is here."""
 
 from __future__ import annotations
 

@@ -91,7 +91,7 @@ def test_a_module_that_cannot_be_compiled_is_told_and_leaves_nothing(tree):
     needs_a_compiler()
     (tree / "core/nicegold/engine.py").write_text("x: int = 'not a number'\n")
 
-    with pytest.raises(NotCompiled, match="engine.py:1: error: Incompatible types"):
+    with pytest.raises(NotCompiled, match=r"engine.py:1: error: Incompatible types"):
         hatch_build.build_core(tree)
 
     assert [] == list(hatch_build.compiled_core(tree))

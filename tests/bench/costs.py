@@ -4,8 +4,8 @@ By layer: the same bars are only made, only decided on, handled by the engine al
 with everything; each the best of its rounds, since what disturbs a round only ever makes it longer.
 
 By function: py-spy, in an environment of its own, looks from outside at a process that runs with everything
-on. Python itself can be interrupted at few points only, and a sampler inside it would see those. It cannot see
-into what is compiled, so all of core runs as Python there.
+on. Python itself can be interrupted at few points only, and a sampler inside it would see those. It cannot
+see into what is compiled, so all of core runs as Python there.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ from tests.bench.scenario import rows
 from tests.bench.test_peers import result
 
 DOCS = Path(__file__).parents[2] / "docs"
-MACHINE = Machine("a processor", 2, "Linux", "CPython", "abc1234", "2026-11-27", "pure Python")
+MACHINE = Machine("a processor", 2, "Linux", "CPython", "abc1234", "2026-11-27", "pure Python", "pure Python")
 GRID = Grid(
     bars=(100, 200, 400), plugins=(4, 8, 12), instruments=(1, 2, 4), at=200, largest=Size(9_000, 10, 20)
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -34,17 +35,18 @@ def test_compiled_or_not_the_same_events_happen(tmp_path):
 
 
 @pytest.mark.parametrize("asked", ["0", "1"])
-def test_python_runs_where_it_is_asked_for(asked, capfd):
+def test_python_runs_where_it_is_asked_for(asked):
     needs_compiled_modules()
 
-    os.spawnve(
-        os.P_WAIT,
-        sys.executable,
+    done = subprocess.run(
         [sys.executable, "-c", WHAT_RUNS.format(names=list(MODULES))],
-        os.environ | {"NICEGOLD_PURE": asked},
+        env=os.environ | {"NICEGOLD_PURE": asked},
+        capture_output=True,
+        text=True,
+        check=True,
     )
 
-    assert f"{[] if asked == '1' else list(MODULES)}\n" == capfd.readouterr().out
+    assert f"{[] if asked == '1' else list(MODULES)}\n" == done.stdout
 
 
 def needs_compiled_modules() -> None:
