@@ -15,7 +15,7 @@ uv = $(shell command -v uv || echo $(bin)/uv)
 
 # Compiled into the tree where there is a C compiler: see hatch_build.py.
 native := ops/nicegold_ops/telemetry/_watched.c \
-    $(addprefix core/nicegold/,answers.py engine.py matching.py orders.py portfolio.py values.py venue.py)
+    $(addprefix core/nicegold/,answers.py engine.py indicators.py matching.py orders.py portfolio.py values.py venue.py)
 
 reference := $(wildcard docs/reference/*.md)
 rules := $(wildcard alerts/*.rules.yaml)

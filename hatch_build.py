@@ -25,8 +25,8 @@ SUFFIX: str = sysconfig.get_config_var("EXT_SUFFIX")
 WATCHED = Path("ops/nicegold_ops/telemetry/_watched.c")
 
 CORE = Path("core")
-#: What every order goes through, besides the plugins and the values that they are handed.
-MODULES = ("answers", "engine", "matching", "orders", "portfolio", "values", "venue")
+#: What every order goes through, besides the plugins and the values that they are handed; and indicators.
+MODULES = ("answers", "engine", "indicators", "matching", "orders", "portfolio", "values", "venue")
 #: They share one library, so that they call each other without a detour.
 SHARED = "nicegold__mypyc"
 

@@ -39,7 +39,7 @@ from nicegold.model import (
     Vetoed,
     stamped,
 )
-from nicegold.portfolio import NoRate, Portfolio, opposite_of
+from nicegold.portfolio import NoRate, Portfolio, opposite_of, price_of
 from nicegold.values import ZERO, is_sound_bar, is_sound_quote, misfit
 
 #: Writes an event where it cannot be lost. If it raises, we stop: an order that is not on record
@@ -132,9 +132,10 @@ class Engine:
         market: Any = event
         is_sound, cell, decide = way
         portfolio = self.portfolio
+        symbol, time = market.symbol, market.time
         try:
             # An instrument's time may not run backwards.
-            fits = is_sound(market) and market.time >= portfolio.heard_at[market.symbol]
+            fits = is_sound(market) and time >= portfolio.heard_at[symbol]
         except Exception:  # of a field that is no number, of a symbol that is none of ours
             fits = False
         if not fits:
@@ -145,8 +146,8 @@ class Engine:
             self._record(market)
         else:
             cell[0] += 1
-            cell[1] = market.time
-        portfolio.mark(market)
+            cell[1] = time
+        portfolio.mark(symbol, price_of(market), time)
         if self._watches:
             self._show(market)
         if self._matches or portfolio.orders:

@@ -71,7 +71,7 @@ class Host:
 
     def __init__(self, observe: Observe, plugins: Mapping[str, object]) -> None:
         self._observe = observe
-        self._manager = pluggy.PluginManager(PROJECT)
+        self._manager = _Manager(PROJECT)
         self._manager.add_hookspecs(hookspecs)
         self._specs = _specifications()
         # pluggy calls the last registered first; people expect the order of the configuration.
@@ -118,8 +118,6 @@ class Host:
     def _refuse_hooks(self, name: str, plugin: object) -> None:
         marked = 0
         for attribute in dir(plugin):
-            if attribute.startswith("__"):
-                continue
             options = self._manager.parse_hookimpl_opts(plugin, attribute)
             if options is not None:
                 self._refuse_hook(name, plugin, attribute, options)
@@ -160,6 +158,13 @@ class Host:
     def _compile(self, hook: str) -> Callable[..., Replies]:
         first = bool(getattr(self._manager.hook, hook).spec.opts["firstresult"])
         return _compile(self._specs[hook], self._single[hook], first)
+
+
+class _Manager(pluggy.PluginManager):
+    """pluggy's, which does not look into the names that every object has."""
+
+    def parse_hookimpl_opts(self, plugin: object, name: str) -> pluggy.HookimplOpts | None:
+        return None if name.startswith("__") else super().parse_hookimpl_opts(plugin, name)
 
 
 class _Implementation(msgspec.Struct, frozen=True):

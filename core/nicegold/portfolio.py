@@ -39,6 +39,11 @@ KEPT: Final = 30 * DAY
 _NAN: Final = float("nan")
 
 
+def price_of(market: Market) -> float:
+    """The close of a bar, the middle of a quote."""
+    return market.close if isinstance(market, Bar) else (market.bid + market.ask) / 2
+
+
 class NoRate(ValueError):
     """Nothing says what one currency is worth in the account's."""
 
@@ -117,8 +122,8 @@ class Portfolio:
         self._open: dict[str, tuple[float, float]] = {}
         #: What `apply` does with an event, by its kind; with any other it advances the order it is about.
         self.folds: dict[type[Event], Callable[[Any], None]] = {
-            Bar: self.mark,
-            Quote: self.mark,
+            Bar: self._mark,
+            Quote: self._mark,
             Order: self._add_order,
             Fill: self._add_fill,
             Swap: self._add_swap,
@@ -283,10 +288,12 @@ class Portfolio:
 
     # The fold.
 
-    def mark(self, market: Market) -> None:
-        """Fold in what *market* says; the engine has seen that it is sound."""
-        symbol, time = market.symbol, market.time
-        self._prices[symbol] = market.close if isinstance(market, Bar) else (market.bid + market.ask) / 2
+    def _mark(self, market: Market) -> None:
+        self.mark(market.symbol, price_of(market), market.time)
+
+    def mark(self, symbol: str, price: float, time: int) -> None:
+        """Fold in the *price* that was known at *time*; the engine has seen that it can be one."""
+        self._prices[symbol] = price
         self.heard_at[symbol] = time
         if time > self.time:
             self.time = time

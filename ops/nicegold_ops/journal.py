@@ -101,6 +101,9 @@ def open_journal(path: Path | None, *, durable: bool = True) -> sa.Engine:
 
     @sa.event.listens_for(engine, "connect")
     def _prepare(connection: sqlite3.Connection, _: object) -> None:
+        # A block is one row: of some hundred bytes in a session, of some hundred thousand in a backtest.
+        # Larger pages take a quarter off writing the latter, and a tenth more for the former. For a new file.
+        connection.execute("PRAGMA page_size = 32768")
         connection.execute("PRAGMA journal_mode = WAL")
         # What left nothing outside can be run again, so it need not survive the loss of power.
         connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'OFF'}")

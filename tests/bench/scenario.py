@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 from typing import TypeAlias
 
-from nicegold import Account, Bar, Instrument, Order, Portfolio, Side, hookimpl, plugin
+from nicegold import Account, Bar, Instrument, Order, Portfolio, Side, hookimpl, indicators, plugin
 
 #: Start (ns UTC), open, high, low, close, volume.
 Row: TypeAlias = tuple[int, float, float, float, float, float]
@@ -65,22 +65,15 @@ class Cross:
     name: str = ""
 
     def __post_init__(self) -> None:
-        # The last closes, each written over the one that leaves the slow average.
-        self._closes = [0.0] * SLOW
+        self._fast, self._slow = indicators.Sma(FAST), indicators.Sma(SLOW)
         self._seen = 0
-        self._fast = self._slow = 0.0
         self._is_long = False
 
     @hookimpl
     def on_bar(self, bar: Bar, portfolio: Portfolio) -> list[Order] | None:
-        closes, close, seen = self._closes, bar.close, self._seen
-        place = seen % SLOW
-        self._fast = fast = self._fast + close - closes[place - FAST]
-        self._slow = slow = self._slow + close - closes[place]
-        closes[place] = close
-        self._seen = seen + 1
-        if seen >= SLOW:
-            difference = fast / FAST - slow / SLOW
+        difference = self._fast.update(bar.close) - self._slow.update(bar.close)
+        self._seen = seen = self._seen + 1
+        if seen > SLOW:
             if difference > TIE:
                 if not self._is_long:
                     return self._turn(Side.BUY)

