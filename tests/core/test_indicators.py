@@ -446,7 +446,7 @@ def test_settings_that_make_no_sense_are_refused(make, message):
 
 def test_half_a_bar_is_no_window():
     # Compiled code says so itself: "int object expected; got float".
-    with pytest.raises((TypeError, ValueError), match="int object expected|whole number of at least 1"):
+    with pytest.raises((TypeError, ValueError), match=r"int object expected|whole number of at least 1"):
         Ema(2.5)  # type: ignore[arg-type]
 
 
