@@ -7,15 +7,18 @@ backtest, on paper, live and in a replay.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from decimal import Decimal
 from typing import Any, Final, TypeAlias, get_args
 
 from nicegold.answers import Replies, Reply, shown
 from nicegold.host import ENGINE, Host
 from nicegold.model import (
+    Absent,
     Account,
     Bar,
+    Break,
+    Busted,
     Cancel,
     CancelRejected,
     Event,
@@ -25,21 +28,27 @@ from nicegold.model import (
     Halted,
     Instrument,
     Market,
+    Mended,
     Objection,
     Order,
+    OrderStatus,
     OrderType,
     PluginFailed,
     Quote,
+    Reconciled,
     Refused,
     Rejected,
     Replace,
     Request,
     Started,
+    Statement,
+    Swap,
     Unknown,
     Vetoed,
     stamped,
 )
 from nicegold.portfolio import NoRate, Portfolio, opposite_of, price_of
+from nicegold.reconciliation import Comparison, defect
 from nicegold.values import ZERO, is_sound_bar, is_sound_quote, misfit
 
 #: Writes an event where it cannot be lost. If it raises, we stop: an order that is not on record
@@ -49,6 +58,7 @@ Record: TypeAlias = Callable[[Event], None]
 Fold: TypeAlias = Callable[[Any], None]
 Sound: TypeAlias = Callable[[Any], bool]
 _MARKET: Final = OrderType.MARKET
+_EXECUTIONS: Final = get_args(Execution)
 
 
 class Engine:
@@ -91,17 +101,25 @@ class Engine:
         self._watches, self._supervises = host.implements("on_event"), host.implements("check_portfolio")
         self._derives, self._hears = host.implements("derive_market"), host.implements("on_fill")
         self._rests = host.call("rests")
+        #: Whose venue's books are compared with ours; until they agree, no new risk is taken.
+        self._compared = frozenset(host.each("fetch_statement"))
+        #: By order, symbol and currency, the sequence at which it last changed.
+        self._touched: dict[str, int] = {}
+        self._compares = False
         #: Whether simulated venues are asked about each market event, or only while an order works.
         self._matches = True
         #: By kind of market event: whether one is sound, where it is counted, who decides.
-        self._market: dict[type[Event], tuple[Sound, list[int] | None, Callable[..., Replies]]] = {
+        self._market: dict[type, tuple[Sound, list[int] | None, Callable[..., Replies]]] = {
             Bar: (is_sound_bar, read.get(Bar) if read else None, self._on_bar),
             Quote: (is_sound_quote, read.get(Quote) if read else None, self._on_quote),
         }
-        self._handlers: dict[type[Event], Callable[..., None]] = {
-            **dict.fromkeys(get_args(Execution), self._handle_execution),
+        self._handlers: dict[type, Callable[..., None]] = {
+            **dict.fromkeys(_EXECUTIONS, self._handle_execution),
             PluginFailed: self._handle_failure,
-            Refused: self._handle_refused,
+            Refused: self._handle_told,
+            Statement: self._handle_statement,
+            Absent: self._handle_absent,
+            **dict.fromkeys((Break, Mended, Reconciled), self._handle_told),
         }
 
     # What comes in.
@@ -118,7 +136,7 @@ class Engine:
         self._tell_failures([*self._on_event(started), *failures, *(each for each in rests if each.error)])
         return failures
 
-    def handle(self, event: Event, origin: str = "") -> None:
+    def handle(self, event: Event | Statement, origin: str = "") -> None:
         """Take one input, from the plugin *origin*, to its end.
 
         What a bar or a quote leads to is written out here: this is every bar's way, and it branches
@@ -244,8 +262,39 @@ class Engine:
         self._tell(failure)
         self.halt(failure.plugin, f"{failure.plugin}.{failure.hook} failed: {failure.error}")
 
-    def _handle_refused(self, refused: Refused, origin: str) -> None:
-        self._tell(refused)
+    def _handle_told(self, event: Event, origin: str) -> None:
+        self._tell(event)
+
+    def _handle_statement(self, statement: Statement, broker: str) -> None:
+        """Take what follows from *statement*, each as an input of its own: a replay needs no statement."""
+        wrong = defect(statement)
+        if wrong:
+            self.handle(
+                self._failure(broker, "fetch_statement", f"answered what cannot be compared: {wrong}")
+            )
+            return
+        self._compares = True
+        comparison = Comparison(self.portfolio, statement, broker, self._touched)
+        for found in (comparison.missed, comparison.settled, comparison.verdict):
+            for event in found():
+                self.handle(event, broker)
+        self._compares = False
+        self._touched = {about: at for about, at in self._touched.items() if at > statement.asked}
+
+    def _handle_absent(self, absent: Absent, origin: str) -> None:
+        """The venue never had it: it may leave once more, if nobody objects now."""
+        before = self.portfolio.order(absent.order_id)
+        self._tell(absent)
+        after = self.portfolio.order(absent.order_id)
+        if before is None or after is None or before.resent or not after.resent:
+            return
+        objections = self._objections(after.order)
+        if objections:
+            why = "; ".join(f"{each.plugin}: {each.reason}" for each in objections)
+            reason = f"it never reached the venue, and is not sent again: {why}"
+            self._tell(Rejected(order_id=absent.order_id, time=absent.time, reason=reason))
+        else:
+            self._send(after.order)
 
     def _execute(self, execution: Execution, plugin: str) -> None:
         if type(execution) is Fill:
@@ -338,15 +387,18 @@ class Engine:
 
     def _object(self, order: Order) -> bool:
         """Whether anybody objects; then the order is vetoed."""
+        objections = self._objections(order)
+        if objections:
+            self._tell(Vetoed(order=order, objections=objections, time=order.time))
+        return bool(objections)
+
+    def _objections(self, order: Order) -> list[Objection]:
         ours = self._own_objections(order)
-        # Risk checks are not asked about an order that makes no sense.
-        replies = () if ours else self._check_order(order, self.portfolio)
-        if not (ours or replies):
-            return False
-        objections = [Objection(ENGINE, reason) for reason in ours]
-        objections += [Objection(reply.plugin, reply.reason) for reply in replies]
-        self._tell(Vetoed(order=order, objections=objections, time=order.time))
-        return True
+        if ours:
+            # Risk checks are not asked about an order that makes no sense.
+            return [Objection(ENGINE, reason) for reason in ours]
+        replies = self._check_order(order, self.portfolio)
+        return [Objection(reply.plugin, reply.reason) for reply in replies] if replies else []
 
     def _own_objections(self, order: Order) -> list[str]:
         portfolio = self.portfolio
@@ -366,7 +418,21 @@ class Engine:
         # An exit that is changed may have outlived its parent.
         if order.parent and order.parent not in portfolio.orders and order.id not in portfolio.orders:
             objections.append(f"its parent {order.parent} is not working")
+        if self._compared:
+            objections += self._unexplained(order)
         return objections
+
+    def _unexplained(self, order: Order) -> Iterator[str]:
+        """What must be known before anything else is sent."""
+        portfolio = self.portfolio
+        for broker in sorted(self._compared - portfolio.reconciled):
+            yield f"our books have not been found to agree with those of {broker}'s venue yet"
+        for found in portfolio.breaks.values():
+            theirs = f"{found.broker}'s venue has {found.theirs}"
+            yield f"{found.kind} {found.about}: we have {found.ours}, {theirs}"
+        for state in portfolio.working(order.symbol):
+            if state.status is OrderStatus.UNKNOWN and state.order.id != order.id:
+                yield f"{state.order.id} is in doubt"
 
     # What strategies want changed.
 
@@ -433,8 +499,31 @@ class Engine:
         self.sequence += 1
         self._record(event)
         self._folds.get(type(event), self._advance)(event)
+        if self._compared:
+            self._touch(event)
         if self._watches:
             self._show(event)
+
+    def _touch(self, event: Event) -> None:
+        """Note what *event* changes, unless it is what the statement in hand says."""
+        if self._compares and isinstance(event, _EXECUTIONS):
+            return
+        order_id = event.id if isinstance(event, Order) else getattr(event, "order_id", "")
+        if order_id:
+            self._touched[order_id] = self.sequence
+        for about in self._moved(event):
+            self._touched[about] = self.sequence
+
+    def _moved(self, event: Event) -> tuple[str, ...]:
+        """The symbol and the currency of which *event* changes how much we have."""
+        match event:
+            case Fill() | Swap():
+                return event.symbol, self.portfolio.currency
+            case Busted():
+                fill = self.portfolio.trade(event.order_id, event.trade_id)
+                return (fill.symbol, self.portfolio.currency) if fill else ()
+            case _:
+                return ()
 
     def _show(self, event: Event) -> None:
         failures = self._on_event(event)

@@ -13,6 +13,7 @@ from typing import Any
 import pluggy
 
 from nicegold.model import (
+    Absent,
     Accepted,
     Account,
     Alert,
@@ -31,6 +32,7 @@ from nicegold.model import (
     Replace,
     Request,
     Source,
+    Statement,
 )
 from nicegold.plugin import PROJECT
 from nicegold.portfolio import Portfolio
@@ -144,6 +146,23 @@ def replace_order(replace: Replace, order: Order) -> Placed | None:
 @hookspec
 def stream_executions() -> Iterator[Execution]:  # type: ignore[empty-body]
     """Yield what happens to the orders at the venue, as it happens; you have a thread of your own."""
+
+
+@hookspec
+def fetch_statement(since: int) -> Statement | None:
+    """Say what the venue believes, and what ended or traded there since *since* (ns UTC).
+
+    On a thread of its own: at the start, and again and again.
+    """
+
+
+@hookspec
+def find_order(order: Order) -> list[Execution | Absent] | None:
+    """Say what became of an order that is in doubt: all that happened to it. None while you cannot know.
+
+    Absent ends the doubt the other way, and the order may be sent again: answer it only when it is
+    certain that the venue never had the order and never will. On a thread of its own.
+    """
 
 
 # Watchers and notifiers.

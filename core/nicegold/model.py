@@ -464,6 +464,15 @@ class Expired(Event, frozen=True, kw_only=True):
     time: int
 
 
+class Busted(Event, frozen=True, kw_only=True):
+    """The venue took a trade back (FIX 150=H). What the order still wants is not changed by it."""
+
+    order_id: str
+    trade_id: str
+    time: int
+    reason: str = ""
+
+
 class Swap(Event, frozen=True, kw_only=True):
     """Overnight financing of a position, account currency, negative when paid."""
 
@@ -476,8 +485,79 @@ class Swap(Event, frozen=True, kw_only=True):
 
 
 Execution: TypeAlias = (
-    Accepted | Rejected | Triggered | Fill | Canceled | CancelRejected | Replaced | Expired | Swap
+    Accepted | Rejected | Triggered | Fill | Canceled | CancelRejected | Replaced | Expired | Busted | Swap
 )
+
+
+# What the venue believes, and how it differs from our books.
+
+
+class VenueOrder(msgspec.Struct, frozen=True, kw_only=True):
+    """An order as the venue has it. *order_id* is ours; empty when it came from somewhere else."""
+
+    order_id: str
+    venue_order_id: str
+    symbol: str
+    side: Side
+    quantity: Decimal
+    filled: Decimal = ZERO
+    status: OrderStatus = OrderStatus.NEW
+    price: Decimal | None = None
+    stop_price: Decimal | None = None
+
+
+class Statement(msgspec.Struct, frozen=True, kw_only=True):
+    """What a venue believed at *time*. It is not on the journal: what follows from it is.
+
+    *orders* are those that work, and those that ended since *since* (ns UTC); *fills* came since then.
+    *positions* are signed lots by symbol, flat ones may be left out; *cash* is None where the venue
+    does not say. *asked* is the number of the last event on the journal when the question was put.
+    """
+
+    time: int
+    since: int
+    orders: list[VenueOrder]
+    fills: list[Fill]
+    positions: dict[str, Decimal]
+    cash: Decimal | None = None
+    asked: int = 0
+
+
+class Absent(Event, frozen=True, kw_only=True):
+    """It is certain that the venue never had the order, and never will."""
+
+    order_id: str
+    time: int
+
+
+class Break(Event, frozen=True, kw_only=True):
+    """Our books and the venue's differ in what nothing explains: *kind* of *about*, *ours* and *theirs*.
+
+    *kind* is "order", "position", "cash" or "trade"; *about* an order's id, a symbol or a currency.
+    """
+
+    broker: str
+    kind: str
+    about: str
+    ours: str
+    theirs: str
+    time: int
+
+
+class Mended(Event, frozen=True, kw_only=True):
+    """A break is no more: the books agree again."""
+
+    broker: str
+    kind: str
+    about: str
+    time: int
+
+
+class Reconciled(Event, frozen=True, kw_only=True):
+    """Our books and those of *broker*'s venue agree, for the first time or again."""
+
+    broker: str
+    time: int
 
 
 class PluginFailed(Event, frozen=True, kw_only=True):

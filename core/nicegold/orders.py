@@ -12,6 +12,7 @@ from typing import Final
 import msgspec
 
 from nicegold.model import (
+    Absent,
     Accepted,
     Cancel,
     Canceled,
@@ -46,7 +47,8 @@ class OrderState(msgspec.Struct, frozen=True, gc=False):
     """An order and how far it has come.
 
     *asked* is a replace that the venue has not answered, *unanswered* how many cancels and replaces
-    it has not: an order is pending until all of them are.
+    it has not: an order is pending until all of them are. *resent* is whether it was sent again,
+    after it was certain that the venue never had it.
     """
 
     order: Order
@@ -56,6 +58,7 @@ class OrderState(msgspec.Struct, frozen=True, gc=False):
     venue_order_id: str = ""
     asked: Replace | None = None
     unanswered: int = 0
+    resent: bool = False
 
     @property
     def is_working(self) -> bool:
@@ -105,6 +108,8 @@ def advance(state: OrderState, event: Event) -> OrderState:
             return _ended(state, OrderStatus.CANCELED)
         case Expired():
             return _ended(state, OrderStatus.EXPIRED)
+        case Absent():
+            return _absent(state)
         case Unknown():
             return _with(state, status=OrderStatus.UNKNOWN)
         case _:
@@ -116,6 +121,15 @@ def _accepted(state: OrderState, event: Accepted) -> OrderState:
     if status in _UNANSWERED:
         status = _settled(state) if state.unanswered or state.filled else _NEW
     return _with(state, status=status, venue_order_id=event.venue_order_id or state.venue_order_id)
+
+
+def _absent(state: OrderState) -> OrderState:
+    """It may leave once more; an order that is lost twice has a reason to be. One that filled was there."""
+    if state.status not in _UNANSWERED or state.filled:
+        return state
+    if state.resent:
+        return _ended(state, OrderStatus.REJECTED)
+    return _with(state, status=OrderStatus.PENDING_NEW, resent=True)
 
 
 def _filled(state: OrderState, fill: Fill) -> OrderState:

@@ -17,14 +17,18 @@ import msgspec
 from nicegold.model import (
     Account,
     Bar,
+    Break,
+    Busted,
     Event,
     Fill,
     Halted,
     Instrument,
     Market,
+    Mended,
     Order,
     OrderType,
     Quote,
+    Reconciled,
     Side,
     Swap,
 )
@@ -112,8 +116,12 @@ class Portfolio:
         self._strategies: dict[str, str] = {}
         #: Trades in the books; and how often these changed, by trades and by what swaps cost.
         self.fills = self.changes = 0
-        #: By order, the trades that are in the books.
-        self._trades: dict[str, tuple[str, ...]] = {}
+        #: By order, the trades that are in the books; and those that the venue took back.
+        self._trades: dict[str, tuple[Fill, ...]] = {}
+        self._busted: set[str] = set()
+        #: The brokers whose venue's books have been found to agree with these, and what does not agree now.
+        self.reconciled: set[str] = set()
+        self.breaks: dict[tuple[str, str, str], Break] = {}
         #: The orders that have ended, with the time; and by strategy the highest number of one forgotten.
         self._ended: deque[tuple[int, str]] = deque()
         self._forgotten: dict[str, int] = {}
@@ -126,7 +134,11 @@ class Portfolio:
             Quote: self._mark,
             Order: self._add_order,
             Fill: self._add_fill,
+            Busted: self._bust,
             Swap: self._add_swap,
+            Break: self._add_break,
+            Mended: self._mend,
+            Reconciled: self._reconcile,
             Halted: self._halt,
         }
 
@@ -248,8 +260,13 @@ class Portfolio:
         return held + adding * sign
 
     def has_fill(self, fill: Fill) -> bool:
-        """Whether this trade is already in the books."""
-        return fill.trade_id in self._trades.get(fill.order_id, ())
+        """Whether this trade is already in the books, or was taken out of them again."""
+        return _is_among(fill, self._trades.get(fill.order_id, ()))
+
+    def trade(self, order_id: str, trade_id: str) -> Fill | None:
+        """A trade that was told of the order, also when it was taken back."""
+        known = self._trades.get(order_id, ())
+        return next((each for each in known if each.trade_id == trade_id), None)
 
     # What it is worth.
 
@@ -316,14 +333,14 @@ class Portfolio:
 
     def _add_fill(self, fill: Fill) -> None:
         trades = self._trades.get(fill.order_id, ())
-        if fill.trade_id in trades:
+        if trades and _is_among(fill, trades):
             return
-        symbol, price = fill.symbol, fill.price
         quantity = fill.quantity if fill.side is _BUY else -fill.quantity
         # First, as it can raise: a fill is booked whole or not at all.
-        lot = self.instruments[symbol].lot_size
-        value = lot * fill.rate
-        self._trades[fill.order_id] = (*trades, fill.trade_id)
+        value = self.instruments[fill.symbol].lot_size * fill.rate
+        self._trades[fill.order_id] = (*trades, fill)
+        if self._busted and fill.trade_id in self._busted:
+            return
         self.fills += 1
         working = self._working.get(fill.order_id)
         if working is None:
@@ -334,16 +351,22 @@ class Portfolio:
             self._end(fill.order_id)
         else:
             self.advance(fill)
+        self._trade(fill, quantity, fill.commission, value)
+
+    def _trade(self, fill: Fill, quantity: Decimal, commission: Decimal, value: Decimal) -> None:
+        """Book *quantity* signed lots at the price of *fill*."""
+        symbol, price = fill.symbol, fill.price
         flat, mine = self._flat[symbol], (fill.strategy, symbol)
         before, held = self._positions.get(symbol, flat), self._held.get(mine, flat)
         after = self._positions[symbol] = before.after(quantity, price, value)
         # While one strategy trades the symbol, the account's position is its own.
         self._held[mine] = after if held is before else held.after(quantity, price, value)
-        self.commission += fill.commission
-        self._pay(after.realized - before.realized - fill.commission)
+        self.commission += commission
+        self._pay(after.realized - before.realized - commission)
         if not after.quantity:
             self._open.pop(symbol, None)
             return
+        lot = self.instruments[symbol].lot_size
         self._open[symbol] = (float(after.quantity * lot), float(after.cost * lot))
         # A fill can come before the first price, and equity must not wait for it.
         if symbol not in self._prices:
@@ -362,11 +385,35 @@ class Portfolio:
         """Let go of orders that ended long ago, so that memory does not grow with all that ever traded."""
         while self._ended and self._ended[0][0] < self.time - KEPT:
             _, order_id = self._ended.popleft()
-            self._trades.pop(order_id, None)
+            self._busted.difference_update(each.trade_id for each in self._trades.pop(order_id, ()))
             strategy = self._strategies.pop(order_id, "")
             number = order_id.removeprefix(f"{strategy}-")
             if number.isdecimal():
                 self._forgotten[strategy] = max(int(number), self._forgotten.get(strategy, 0))
+
+    def _bust(self, busted: Busted) -> None:
+        """Trade the same lots back at the same price: equity is as if the trade had never been."""
+        fill = self.trade(busted.order_id, busted.trade_id)
+        is_known = busted.trade_id in self._busted
+        # Also when it comes before its trade, which then is never booked.
+        self._busted.add(busted.trade_id)
+        if fill is None or is_known:
+            return
+        value = self.instruments[fill.symbol].lot_size * fill.rate
+        self._trade(fill, -fill.signed_quantity, -fill.commission, value)
+        state = self._working.get(busted.order_id)
+        if state is not None:
+            filled = max(state.filled - fill.quantity, ZERO)
+            self._working[busted.order_id] = msgspec.structs.replace(state, filled=filled)
+
+    def _add_break(self, found: Break) -> None:
+        self.breaks[found.broker, found.kind, found.about] = found
+
+    def _mend(self, mended: Mended) -> None:
+        self.breaks.pop((mended.broker, mended.kind, mended.about), None)
+
+    def _reconcile(self, reconciled: Reconciled) -> None:
+        self.reconciled.add(reconciled.broker)
 
     def _add_swap(self, swap: Swap) -> None:
         self.swap += swap.amount
@@ -386,6 +433,11 @@ class Portfolio:
         price = Decimal(repr(self._prices[position.symbol]))
         worth = self.value(position.symbol, abs(position.quantity), price)
         return worth * self.instruments[position.symbol].margin_rate
+
+
+def _is_among(fill: Fill, trades: tuple[Fill, ...]) -> bool:
+    trade_id = fill.trade_id
+    return any(each.trade_id == trade_id for each in trades)
 
 
 def _is_resting_exit(order: Order) -> bool:

@@ -15,6 +15,7 @@ import pluggy
 import pytest
 
 from nicegold import (
+    Absent,
     Accepted,
     Account,
     Alert,
@@ -39,6 +40,7 @@ from nicegold import (
     Side,
     Source,
     Started,
+    Statement,
     Unknown,
     Vetoed,
     hookimpl,
@@ -184,6 +186,8 @@ SAMPLES: dict[str, tuple[tuple[Any, ...], Any]] = {
     "place_order": ((market_order(),), Placed(order_id="test-1")),
     "cancel_order": ((Cancel(order_id="test-1"), market_order()), Placed(order_id="test-1")),
     "replace_order": ((Replace(order_id="test-1"), market_order()), Placed(order_id="test-1")),
+    "fetch_statement": ((0,), Statement(time=1, since=0, orders=[], fills=[], positions={})),
+    "find_order": ((market_order(),), [Absent(order_id="test-1", time=1)]),
     "stream_executions": ((), iter([Accepted(order_id="s-1", time=1)])),
     "on_event": ((bar(),), None),
     "notify": ((Alert("critical", "halted", "", 1),), None),

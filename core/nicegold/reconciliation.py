@@ -1,0 +1,196 @@
+"""Our books against the venue's: what we missed, what became of our orders, and what nothing explains.
+
+A statement is older than the moment in which it is compared. What changed since it was asked for is
+left for the next one, so a difference that is found is one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from decimal import Decimal
+from typing import Final
+
+from nicegold.model import (
+    Accepted,
+    Break,
+    Canceled,
+    Event,
+    Execution,
+    Expired,
+    Fill,
+    Mended,
+    OrderStatus,
+    Reconciled,
+    Rejected,
+    Statement,
+    VenueOrder,
+)
+from nicegold.orders import TERMINAL, OrderState
+from nicegold.portfolio import Portfolio
+from nicegold.values import ZERO, is_finite, misfit
+
+#: Venues round cash to the cent.
+_CENT: Final = Decimal("0.01")
+_IN_DOUBT: Final = frozenset({OrderStatus.PENDING_NEW, OrderStatus.UNKNOWN})
+_BY: Final = "found when our books were compared with the venue's"
+
+
+class Comparison:
+    """One *statement* of *broker*, as *portfolio* sees it.
+
+    *touched* has the sequence at which an order or a symbol last changed for us.
+    """
+
+    def __init__(
+        self, portfolio: Portfolio, statement: Statement, broker: str, touched: Mapping[str, int]
+    ) -> None:
+        self._portfolio = portfolio
+        self._statement = statement
+        self._broker = broker
+        self._touched = touched
+
+    def missed(self) -> list[Fill]:
+        """The trades that are not in our books."""
+        return [fill for fill in self._statement.fills if not self._portfolio.has_fill(fill)]
+
+    def settled(self) -> list[Execution]:
+        """What became of our orders, as far as we do not know it. Ask once the trades are booked."""
+        found: list[Execution] = []
+        for theirs in self._statement.orders:
+            ours = self._portfolio.order(theirs.order_id)
+            if ours is not None and self._is_settled(theirs.order_id):
+                told = _told(ours, theirs, self._statement.time)
+                if told is not None:
+                    found.append(told)
+        return found
+
+    def verdict(self) -> list[Event]:
+        """What to tell of breaks. Ask once all else is told: what remains, nothing explains."""
+        known = {key: each for key, each in self._portfolio.breaks.items() if key[0] == self._broker}
+        found = {(each.broker, each.kind, each.about): each for each in self._breaks()}
+        told: list[Event] = [each for key, each in found.items() if not _is_same(each, known.get(key))]
+        open_still = set(found)
+        for key, each in known.items():
+            if key in found:
+                continue
+            if self._can_judge(each):
+                mended = Mended(
+                    broker=each.broker, kind=each.kind, about=each.about, time=self._statement.time
+                )
+                told.append(mended)
+            else:
+                open_still.add(key)
+        if not open_still and (known or self._broker not in self._portfolio.reconciled):
+            told.append(Reconciled(broker=self._broker, time=self._statement.time))
+        return told
+
+    # What differs.
+
+    def _breaks(self) -> Iterator[Break]:
+        yield from self._orders()
+        yield from self._positions()
+        yield from self._cash()
+
+    def _orders(self) -> Iterator[Break]:
+        theirs = {each.order_id: each for each in self._statement.orders if each.order_id}
+        for order in self._statement.orders:
+            yield from self._order(order)
+        for order_id, state in self._portfolio.orders.items():
+            # An order in doubt is asked about by itself.
+            if order_id not in theirs and state.status not in _IN_DOUBT and self._is_settled(order_id):
+                yield self._break("order", order_id, _shown(state), "unknown")
+
+    def _order(self, theirs: VenueOrder) -> Iterator[Break]:
+        about = theirs.order_id or theirs.venue_order_id
+        if not self._is_settled(about):
+            return
+        ours = self._portfolio.order(theirs.order_id)
+        if ours is None:
+            if theirs.status not in TERMINAL:
+                ended = bool(self._portfolio.strategy_of(theirs.order_id))
+                yield self._break("order", about, "ended" if ended else "unknown", _shown_theirs(theirs))
+        elif theirs.status in TERMINAL or not _agree(ours, theirs):
+            yield self._break("order", about, _shown(ours), _shown_theirs(theirs))
+
+    def _positions(self) -> Iterator[Break]:
+        theirs = self._statement.positions
+        for symbol in sorted({*theirs, *self._portfolio.positions}):
+            ours = self._portfolio.position(symbol).quantity
+            if ours != theirs.get(symbol, ZERO) and self._is_settled(symbol):
+                yield self._break("position", symbol, f"{ours:f}", f"{theirs.get(symbol, ZERO):f}")
+
+    def _cash(self) -> Iterator[Break]:
+        theirs, ours = self._statement.cash, self._portfolio.cash
+        if theirs is not None and abs(theirs - ours) >= _CENT and self._is_settled(self._portfolio.currency):
+            yield self._break("cash", self._portfolio.currency, f"{ours:f}", f"{theirs:f}")
+
+    def _break(self, kind: str, about: str, ours: str, theirs: str) -> Break:
+        time = self._statement.time
+        return Break(broker=self._broker, kind=kind, about=about, ours=ours, theirs=theirs, time=time)
+
+    def _is_settled(self, about: str) -> bool:
+        """Whether nothing has changed it since the venue was asked."""
+        return self._touched.get(about, 0) <= self._statement.asked
+
+    def _can_judge(self, known: Break) -> bool:
+        """Whether this statement says anything of what *known* is about."""
+        if known.kind == "cash" and self._statement.cash is None:
+            return False
+        return self._is_settled(known.about)
+
+
+def defect(statement: Statement) -> str:
+    """Why *statement* cannot be compared; empty when it can."""
+    try:
+        parts = (statement, *statement.orders, *statement.fills)
+        wrong = next(filter(None, map(misfit, parts)), "")
+        amounts = statement.positions.values()
+        return wrong or ("" if all(map(is_finite, amounts)) else "positions hold what is no number of lots")
+    except Exception as error:  # of what is none of these
+        return f"it cannot be read: {error}"
+
+
+def _told(ours: OrderState, theirs: VenueOrder, time: int) -> Execution | None:
+    """What the venue would have said of the order, had we heard it."""
+    order_id = theirs.order_id
+    match theirs.status:
+        case OrderStatus.CANCELED:
+            return Canceled(order_id=order_id, time=time, reason=_BY)
+        case OrderStatus.EXPIRED:
+            return Expired(order_id=order_id, time=time)
+        case OrderStatus.REJECTED:
+            return Rejected(order_id=order_id, time=time, reason=_BY)
+        case OrderStatus.FILLED:
+            return None
+        case _ if ours.status in _IN_DOUBT and not ours.unanswered:
+            return Accepted(order_id=order_id, time=time, venue_order_id=theirs.venue_order_id)
+        case _:
+            return None
+
+
+def _agree(ours: OrderState, theirs: VenueOrder) -> bool:
+    order = ours.order
+    # While a replace is under way either terms may be in force.
+    quantities = {
+        order.quantity,
+        ours.asked.quantity if ours.asked and ours.asked.quantity else order.quantity,
+    }
+    return (
+        theirs.symbol == order.symbol
+        and theirs.side is order.side
+        and theirs.quantity in quantities
+        and theirs.filled == ours.filled
+    )
+
+
+def _is_same(found: Break, known: Break | None) -> bool:
+    return known is not None and (found.ours, found.theirs) == (known.ours, known.theirs)
+
+
+def _shown(state: OrderState) -> str:
+    order = state.order
+    return f"{state.status.value}: {order.side.value} {order.quantity} {order.symbol}, {state.filled} filled"
+
+
+def _shown_theirs(order: VenueOrder) -> str:
+    return f"{order.status.value}: {order.side.value} {order.quantity} {order.symbol}, {order.filled} filled"

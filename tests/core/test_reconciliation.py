@@ -1,0 +1,433 @@
+"""Our books against the venue's: by what the engine tells when it is handed a statement."""
+
+from __future__ import annotations
+
+from dataclasses import field
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from nicegold import (
+    Absent,
+    Accepted,
+    Break,
+    Busted,
+    Cancel,
+    Canceled,
+    Event,
+    Fill,
+    Mended,
+    Order,
+    OrderStatus,
+    PluginFailed,
+    Portfolio,
+    Reconciled,
+    Side,
+    Statement,
+    VenueOrder,
+    Vetoed,
+    hookimpl,
+    plugin,
+)
+from nicegold.testing import ACCOUNT, START, bar, encoded, engine_with, market_order
+
+LOT = Decimal("1.00")
+PRICE = Decimal("2000.00")
+
+
+def lot() -> Order:
+    return market_order(quantity="1.00")
+
+
+@plugin
+class Desk:
+    """A broker that answers as it was told to, by default with Accepted, and whose venue can be asked."""
+
+    answers: list[Any] = field(default_factory=list)
+    asked: list[Any] = field(default_factory=list)
+
+    @hookimpl
+    def place_order(self, order: Order) -> Any:
+        self.asked.append(order)
+        answer = self.answers.pop(0) if self.answers else None
+        if isinstance(answer, Exception):
+            raise answer
+        return answer or Accepted(order_id=order.id, time=order.time, venue_order_id=f"v-{order.id}")
+
+    @hookimpl
+    def cancel_order(self, cancel: Cancel) -> Any:
+        self.asked.append(cancel)
+        raise TimeoutError("no answer")
+
+    @hookimpl
+    def fetch_statement(self, since: int) -> Statement | None:
+        return None
+
+
+@plugin
+class Buys:
+    """Asks for what it is given, bar by bar."""
+
+    requests: list[Any]
+
+    @hookimpl
+    def on_bar(self) -> Any:
+        return self.requests.pop(0) if self.requests else None
+
+
+class Session:
+    """An engine that has *requests* to make and a venue whose statements come when the test says so."""
+
+    def __init__(self, *requests: Any, answers: list[Any] | None = None, agreed: bool = True) -> None:
+        self.desk = Desk(answers=answers or [])
+        self.engine, self.seen = engine_with(
+            buys=Buys(requests=[[each] for each in requests]), desk=self.desk
+        )
+        self._bars = 0
+        if agreed:
+            self.state()
+
+    @property
+    def portfolio(self) -> Portfolio:
+        return self.engine.portfolio
+
+    def bar(self) -> None:
+        self._bars += 1
+        self.engine.handle(bar(number=self._bars))
+
+    def handle(self, event: Any) -> list[Event]:
+        before = len(self.seen.events)
+        self.engine.handle(event, "desk")
+        return self.seen.events[before:]
+
+    def state(self, **what: Any) -> list[Event]:
+        return self.handle(statement(asked=self.engine.sequence, **what))
+
+
+def statement(**what: Any) -> Statement:
+    given: dict[str, Any] = {"time": START, "since": 0, "orders": [], "fills": [], "positions": {}}
+    return Statement(**given | what)
+
+
+def fill(order_id: str = "buys-1", trade_id: str = "t-1", quantity: Decimal = LOT) -> Fill:
+    return Fill(
+        order_id=order_id,
+        trade_id=trade_id,
+        time=START,
+        symbol="XAUUSD",
+        side=Side.BUY,
+        quantity=quantity,
+        price=PRICE,
+    )
+
+
+def theirs(status: OrderStatus = OrderStatus.NEW, order_id: str = "buys-1", **what: Any) -> VenueOrder:
+    given: dict[str, Any] = {
+        "order_id": order_id,
+        "venue_order_id": f"v-{order_id}",
+        "symbol": "XAUUSD",
+        "side": Side.BUY,
+        "quantity": LOT,
+        "status": status,
+    }
+    return VenueOrder(**given | what)
+
+
+def kinds(events: list[Event]) -> list[str]:
+    return [type(each).__name__ for each in events]
+
+
+# Before anything is known.
+
+
+def test_nothing_is_sent_before_the_books_have_been_found_to_agree():
+    session = Session(lot(), lot(), agreed=False)
+
+    session.bar()
+    assert ["Vetoed"] == session.seen.kinds[-1:]
+    assert ["Reconciled"] == kinds(session.state())
+    session.bar()
+
+    assert 1 == len(session.desk.asked)
+
+
+def test_books_that_agree_are_told_of_once():
+    session = Session()
+
+    assert [] == session.state()
+
+
+# What we missed.
+
+
+def test_a_trade_that_was_missed_is_booked_and_its_late_report_is_a_double():
+    session = Session(lot())
+    session.bar()
+    done = theirs(OrderStatus.FILLED, filled=LOT)
+
+    told = session.state(orders=[done], fills=[fill()], positions={"XAUUSD": LOT})
+
+    assert ["Fill"] == kinds(told)
+    session.handle(fill())
+    assert LOT == session.portfolio.position("XAUUSD").quantity
+    assert {} == dict(session.portfolio.orders)
+
+
+@pytest.mark.parametrize(
+    ("status", "told"),
+    [
+        (OrderStatus.CANCELED, "Canceled"),
+        (OrderStatus.EXPIRED, "Expired"),
+        (OrderStatus.REJECTED, "Rejected"),
+    ],
+)
+def test_an_order_that_has_ended_at_the_venue_ends_here(status, told):
+    session = Session(lot())
+    session.bar()
+
+    assert [told] == kinds(session.state(orders=[theirs(status)]))
+    assert {} == dict(session.portfolio.orders)
+
+
+def test_an_order_in_doubt_that_the_venue_has_is_accepted():
+    session = Session(lot(), answers=[TimeoutError("no answer")])
+    session.bar()
+    assert [OrderStatus.UNKNOWN] == [each.status for each in session.portfolio.working()]
+
+    assert ["Accepted"] == kinds(session.state(orders=[theirs()]))
+    assert [OrderStatus.NEW] == [each.status for each in session.portfolio.working()]
+
+
+def test_an_order_in_doubt_that_the_venue_does_not_list_stays_in_doubt_and_keeps_its_exposure():
+    session = Session(lot(), lot(), answers=[TimeoutError("no answer")])
+    session.bar()
+
+    assert [] == session.state()
+    session.bar()
+
+    (vetoed,) = session.seen.of(Vetoed)
+    assert ["buys-1 is in doubt"] == [each.reason for each in vetoed.objections]
+    assert Decimal("2.00") == session.portfolio.exposure_after(replace(lot(), id="buys-9"))
+
+
+# What nothing explains.
+
+
+BREAKS: dict[str, tuple[dict[str, Any], str, str]] = {
+    "an order that we do not know": ({"orders": [theirs(order_id="other-1")]}, "order", "other-1"),
+    "an order without our name": (
+        {"orders": [theirs(order_id="", venue_order_id="v-7")]},
+        "order",
+        "v-7",
+    ),
+    "an order that the venue does not know": ({"orders": []}, "order", "buys-1"),
+    "another quantity": ({"orders": [theirs(quantity=LOT * 2)]}, "order", "buys-1"),
+    "another side": ({"orders": [theirs(side=Side.SELL)]}, "order", "buys-1"),
+    "filled without its trade": ({"orders": [theirs(OrderStatus.FILLED, filled=LOT)]}, "order", "buys-1"),
+    "a position": ({"orders": [theirs()], "positions": {"XAUUSD": LOT}}, "position", "XAUUSD"),
+    "a position in what we do not trade": (
+        {"orders": [theirs()], "positions": {"EURUSD": LOT}},
+        "position",
+        "EURUSD",
+    ),
+    "cash": ({"orders": [theirs()], "cash": ACCOUNT.cash - 1}, "cash", "USD"),
+}
+
+
+@pytest.mark.parametrize("name", BREAKS)
+def test_a_break_is_told_once_and_stops_new_orders_until_it_is_mended(name):
+    said, kind, about = BREAKS[name]
+    session = Session(lot(), lot())
+    session.bar()
+
+    told = session.state(**{"orders": [theirs()], **said})
+
+    assert (kind, about) in {(each.kind, each.about) for each in told if isinstance(each, Break)}
+    assert [] == session.state(**{"orders": [theirs()], **said})
+    session.bar()
+    assert 1 == len(session.desk.asked)
+    assert f"{kind} {about}: we have " in session.seen.of(Vetoed)[0].objections[0].reason
+    mended = session.state(orders=[theirs()], cash=ACCOUNT.cash)
+    assert ["Mended", "Reconciled"] == kinds(mended)[-2:]
+    assert {} == session.portfolio.breaks
+
+
+def test_cash_that_differs_by_less_than_a_cent_agrees():
+    session = Session()
+
+    assert [] == session.state(cash=ACCOUNT.cash - Decimal("0.009"))
+
+
+def test_a_cash_break_stands_while_the_venue_does_not_say():
+    session = Session()
+    session.state(cash=ACCOUNT.cash - 1)
+
+    assert [] == session.state(cash=None)
+    assert ["Mended", "Reconciled"] == kinds(session.state(cash=ACCOUNT.cash))
+
+
+# A statement is older than the moment in which it is compared.
+
+
+def test_what_has_changed_since_the_question_is_left_for_the_next_answer():
+    session = Session(lot())
+    asked = session.engine.sequence
+    session.bar()
+    session.handle(fill())
+
+    assert [] == session.handle(statement(asked=asked, cash=ACCOUNT.cash - 5))
+    done = theirs(OrderStatus.FILLED, filled=LOT)
+    assert [] == session.state(orders=[done], fills=[fill()], positions={"XAUUSD": LOT}, cash=ACCOUNT.cash)
+
+
+def test_what_a_statement_says_itself_is_compared_with_it():
+    session = Session(lot())
+    session.bar()
+    done = theirs(OrderStatus.FILLED, filled=LOT)
+
+    told = session.state(orders=[done], fills=[fill()], positions={})
+
+    assert ["Fill", "Break"] == kinds(told)
+
+
+# Absence.
+
+
+def test_an_order_that_never_arrived_is_sent_once_more_with_its_id():
+    session = Session(lot(), answers=[TimeoutError("no answer")])
+    session.bar()
+
+    told = session.handle(Absent(order_id="buys-1", time=START))
+
+    assert ["Absent", "Accepted"] == kinds(told)
+    assert ["buys-1", "buys-1"] == [each.id for each in session.desk.asked]
+    assert session.portfolio.orders["buys-1"].resent
+
+
+def test_an_order_that_is_lost_twice_is_not_sent_a_third_time():
+    lost = TimeoutError("no answer")
+    session = Session(lot(), answers=[lost, lost])
+    session.bar()
+    assert ["Absent", "Unknown"] == kinds(session.handle(Absent(order_id="buys-1", time=START)))
+
+    assert ["Absent"] == kinds(session.handle(Absent(order_id="buys-1", time=START)))
+
+    assert 2 == len(session.desk.asked)
+    assert {} == dict(session.portfolio.orders)
+
+
+def test_an_order_that_never_arrived_is_not_sent_again_against_an_objection():
+    session = Session(lot(), answers=[TimeoutError("no answer")])
+    session.bar()
+    session.state(positions={"XAUUSD": LOT})
+
+    told = session.handle(Absent(order_id="buys-1", time=START))
+
+    assert ["Absent", "Rejected"] == kinds(told)
+    assert "it never reached the venue, and is not sent again: engine: position XAUUSD" in told[-1].reason  # type: ignore[attr-defined]
+    assert {} == dict(session.portfolio.orders)
+
+
+def test_absence_says_nothing_of_an_order_that_the_venue_has_accepted():
+    session = Session(lot())
+    session.bar()
+
+    assert ["Absent"] == kinds(session.handle(Absent(order_id="buys-1", time=START)))
+    assert OrderStatus.NEW is session.portfolio.orders["buys-1"].status
+    assert 1 == len(session.desk.asked)
+
+
+# Trades that are taken back.
+
+
+def test_a_busted_trade_leaves_the_equity_that_would_have_been_without_it():
+    session = Session(lot())
+    session.bar()
+    session.handle(fill())
+    session.handle(replace(fill(trade_id="t-2"), price=Decimal("2010.00"), commission=Decimal(7)))
+
+    session.handle(Busted(order_id="buys-1", trade_id="t-2", time=START))
+    session.bar()
+
+    only_first = Session(lot())
+    only_first.bar()
+    only_first.handle(fill())
+    only_first.bar()
+    assert only_first.portfolio.equity == session.portfolio.equity
+    assert only_first.portfolio.position("XAUUSD").quantity == session.portfolio.position("XAUUSD").quantity
+    assert 0 == session.portfolio.commission
+
+
+@pytest.mark.parametrize("again", [fill(), Busted(order_id="buys-1", trade_id="t-1", time=START)])
+def test_a_busted_trade_neither_comes_back_nor_is_taken_back_twice(again):
+    session = Session(lot())
+    session.bar()
+    session.handle(fill())
+    session.handle(Busted(order_id="buys-1", trade_id="t-1", time=START))
+
+    session.handle(again)
+
+    assert 0 == session.portfolio.position("XAUUSD").quantity
+    assert ACCOUNT.cash == session.portfolio.cash
+
+
+def test_a_trade_that_comes_after_it_was_taken_back_is_not_booked():
+    session = Session(lot())
+    session.bar()
+    session.handle(Busted(order_id="buys-1", trade_id="t-1", time=START))
+
+    session.handle(fill())
+
+    assert 0 == session.portfolio.position("XAUUSD").quantity
+    assert ["buys-1"] == list(session.portfolio.orders)
+
+
+def test_a_trade_taken_back_while_its_order_works_gives_the_lots_back_to_the_order():
+    session = Session(replace(lot(), quantity=LOT * 3))
+    session.bar()
+    session.handle(fill())
+
+    session.handle(Busted(order_id="buys-1", trade_id="t-1", time=START))
+
+    assert LOT * 3 == session.portfolio.orders["buys-1"].remaining
+
+
+# Nonsense, and the same again.
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"orders": ["buys-1"]},
+        {"positions": {"XAUUSD": 1.0}},
+        {"positions": {"XAUUSD": Decimal("NaN")}},
+        {"fills": None},
+    ],
+)
+def test_a_statement_that_cannot_be_read_is_a_failure_and_changes_nothing(wrong):
+    session = Session(agreed=False)
+
+    told = session.state(**wrong)
+
+    assert ["PluginFailed"] == kinds(told)[:1]
+    assert "fetch_statement" == session.seen.of(PluginFailed)[0].hook
+    assert set() == session.portfolio.reconciled
+
+
+def test_what_a_statement_led_to_can_be_handed_in_again_without_it():
+    session = Session(lot(), agreed=False)
+    session.bar()
+    session.state(positions={"XAUUSD": LOT})
+    session.state(orders=[theirs(OrderStatus.CANCELED)])
+    inputs = [
+        each for each in session.seen.events[1:] if isinstance(each, Break | Mended | Reconciled | Canceled)
+    ]
+
+    again = Session(lot(), agreed=False)
+    again.bar()
+    for each in inputs:
+        again.engine.handle(each)
+
+    assert encoded(session.seen.events) == encoded(again.seen.events)
