@@ -47,7 +47,7 @@ from nicegold.model import (
     Vetoed,
     stamped,
 )
-from nicegold.portfolio import NoRate, Portfolio, opposite_of, price_of
+from nicegold.portfolio import NoRate, Portfolio, Snapshot, opposite_of, price_of
 from nicegold.reconciliation import Comparison, defect
 from nicegold.values import ZERO, is_sound_bar, is_sound_quote, misfit
 
@@ -119,6 +119,7 @@ class Engine:
             Refused: self._handle_told,
             Statement: self._handle_statement,
             Absent: self._handle_absent,
+            Snapshot: self._handle_snapshot,
             **dict.fromkeys((Break, Mended, Reconciled), self._handle_told),
         }
 
@@ -279,10 +280,28 @@ class Engine:
             for event in found():
                 self.handle(event, broker)
         self._compares = False
-        self._touched = {about: at for about, at in self._touched.items() if at > statement.asked}
+        working = self.portfolio.orders
+        self._touched = {
+            about: at for about, at in self._touched.items() if at > statement.asked or about in working
+        }
+
+    def _handle_snapshot(self, snapshot: Snapshot, origin: str) -> None:
+        """Go on from where another run ended. What it had sent without an answer is in doubt."""
+        self._numbers = dict(snapshot.numbers)
+        self._tell(snapshot)
+        for state in self.portfolio.working():
+            if state.status is OrderStatus.PENDING_NEW:
+                reason = "the engine stopped before the venue had answered"
+                self._tell(Unknown(order_id=state.order.id, reason=reason, time=self.portfolio.time))
+
+    def snapshot(self) -> None:
+        """Put all that is known on the journal, so that a recovery need not read what came before."""
+        self._note(self.portfolio.snapshot(self._numbers))
 
     def _handle_absent(self, absent: Absent, origin: str) -> None:
         """The venue never had it: it may leave once more, if nobody objects now."""
+        if self._touched.get(absent.order_id, 0) > absent.asked:
+            return
         before = self.portfolio.order(absent.order_id)
         self._tell(absent)
         after = self.portfolio.order(absent.order_id)

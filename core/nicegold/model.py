@@ -524,10 +524,15 @@ class Statement(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Absent(Event, frozen=True, kw_only=True):
-    """It is certain that the venue never had the order, and never will."""
+    """It is certain that the venue never had the order, and never will.
+
+    *asked* is the number of the last event on the journal when the question was put: an answer that is
+    older than the last sending says nothing of it.
+    """
 
     order_id: str
     time: int
+    asked: int = 0
 
 
 class Break(Event, frozen=True, kw_only=True):

@@ -90,6 +90,32 @@ class Position(msgspec.Struct, frozen=True, gc=False):
         )
 
 
+class Snapshot(Event, frozen=True, kw_only=True):
+    """All that a portfolio knows, but whether it was compared with a venue's books, at one moment.
+
+    *numbers* has by strategy the number of its last order. Fields are as the portfolio keeps them.
+    """
+
+    cash: Decimal
+    commission: Decimal
+    swap: Decimal
+    time: int
+    halted: str
+    fills: int
+    prices: dict[str, float]
+    heard_at: dict[str, int]
+    positions: list[Position]
+    held: list[tuple[str, Position]]
+    working: list[OrderState]
+    strategies: dict[str, str]
+    trades: dict[str, list[Fill]]
+    busted: list[str]
+    ended: list[tuple[int, str]]
+    forgotten: dict[str, int]
+    breaks: list[Break]
+    numbers: dict[str, int]
+
+
 class Portfolio:
     """What we hold, what is working and what it is worth. Plugins read it; only the engine folds."""
 
@@ -139,6 +165,7 @@ class Portfolio:
             Break: self._add_break,
             Mended: self._mend,
             Reconciled: self._reconcile,
+            Snapshot: self._restore,
             Halted: self._halt,
         }
 
@@ -363,14 +390,18 @@ class Portfolio:
         self._held[mine] = after if held is before else held.after(quantity, price, value)
         self.commission += commission
         self._pay(after.realized - before.realized - commission)
-        if not after.quantity:
-            self._open.pop(symbol, None)
-            return
-        lot = self.instruments[symbol].lot_size
-        self._open[symbol] = (float(after.quantity * lot), float(after.cost * lot))
+        self._value(after)
         # A fill can come before the first price, and equity must not wait for it.
         if symbol not in self._prices:
             self._prices[symbol] = float(price)
+
+    def _value(self, position: Position) -> None:
+        """Note what equity is made of."""
+        if position.quantity:
+            lot = self.instruments[position.symbol].lot_size
+            self._open[position.symbol] = (float(position.quantity * lot), float(position.cost * lot))
+        else:
+            self._open.pop(position.symbol, None)
 
     def _end(self, order_id: str) -> None:
         del self._working[order_id]
@@ -406,6 +437,54 @@ class Portfolio:
             filled = max(state.filled - fill.quantity, ZERO)
             self._working[busted.order_id] = msgspec.structs.replace(state, filled=filled)
 
+    def snapshot(self, numbers: Mapping[str, int]) -> Snapshot:
+        """Everything, for an event from which the fold can go on."""
+        return Snapshot(
+            cash=self.cash,
+            commission=self.commission,
+            swap=self.swap,
+            time=self.time,
+            halted=self.halted,
+            fills=self.fills,
+            prices=dict(self._prices),
+            heard_at=dict(self.heard_at),
+            positions=list(self._positions.values()),
+            held=[(strategy, position) for (strategy, _), position in self._held.items()],
+            working=list(self._working.values()),
+            strategies=dict(self._strategies),
+            trades={order_id: list(trades) for order_id, trades in self._trades.items()},
+            busted=sorted(self._busted),
+            ended=list(self._ended),
+            forgotten=dict(self._forgotten),
+            breaks=list(self.breaks.values()),
+            numbers=dict(numbers),
+        )
+
+    def _restore(self, known: Snapshot) -> None:
+        """Become what *known* says, in place: others hold on to the mappings."""
+        self.commission, self.swap, self.fills = known.commission, known.swap, known.fills
+        self.time, self.halted = known.time, known.halted
+        self.cash = ZERO
+        self._pay(known.cash)
+        for mine, theirs in (
+            (self._prices, known.prices),
+            (self.heard_at, dict.fromkeys(self.instruments, 0) | known.heard_at),
+            (self._positions, {each.symbol: each for each in known.positions}),
+            (self._held, {(strategy, each.symbol): each for strategy, each in known.held}),
+            (self._working, {each.order.id: each for each in known.working}),
+            (self._strategies, known.strategies),
+            (self._trades, {order_id: tuple(trades) for order_id, trades in known.trades.items()}),
+            (self._forgotten, known.forgotten),
+            (self.breaks, {(each.broker, each.kind, each.about): each for each in known.breaks}),
+        ):
+            _become(mine, theirs)
+        self._busted = set(known.busted)
+        self._ended = deque(known.ended)
+        self.reconciled.clear()
+        self._open.clear()
+        for position in known.positions:
+            self._value(position)
+
     def _add_break(self, found: Break) -> None:
         self.breaks[found.broker, found.kind, found.about] = found
 
@@ -433,6 +512,11 @@ class Portfolio:
         price = Decimal(repr(self._prices[position.symbol]))
         worth = self.value(position.symbol, abs(position.quantity), price)
         return worth * self.instruments[position.symbol].margin_rate
+
+
+def _become(mine: dict[Any, Any], theirs: Mapping[Any, Any]) -> None:
+    mine.clear()
+    mine.update(theirs)
 
 
 def _is_among(fill: Fill, trades: tuple[Fill, ...]) -> bool:

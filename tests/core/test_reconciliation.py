@@ -21,6 +21,7 @@ from nicegold import (
     Mended,
     Order,
     OrderStatus,
+    Placed,
     PluginFailed,
     Portfolio,
     Reconciled,
@@ -133,6 +134,10 @@ def theirs(status: OrderStatus = OrderStatus.NEW, order_id: str = "buys-1", **wh
         "status": status,
     }
     return VenueOrder(**given | what)
+
+
+def absent(session: Session) -> Absent:
+    return Absent(order_id="buys-1", time=START, asked=session.engine.sequence)
 
 
 def kinds(events: list[Event]) -> list[str]:
@@ -299,7 +304,7 @@ def test_an_order_that_never_arrived_is_sent_once_more_with_its_id():
     session = Session(lot(), answers=[TimeoutError("no answer")])
     session.bar()
 
-    told = session.handle(Absent(order_id="buys-1", time=START))
+    told = session.handle(absent(session))
 
     assert ["Absent", "Accepted"] == kinds(told)
     assert ["buys-1", "buys-1"] == [each.id for each in session.desk.asked]
@@ -310,9 +315,9 @@ def test_an_order_that_is_lost_twice_is_not_sent_a_third_time():
     lost = TimeoutError("no answer")
     session = Session(lot(), answers=[lost, lost])
     session.bar()
-    assert ["Absent", "Unknown"] == kinds(session.handle(Absent(order_id="buys-1", time=START)))
+    assert ["Absent", "Unknown"] == kinds(session.handle(absent(session)))
 
-    assert ["Absent"] == kinds(session.handle(Absent(order_id="buys-1", time=START)))
+    assert ["Absent"] == kinds(session.handle(absent(session)))
 
     assert 2 == len(session.desk.asked)
     assert {} == dict(session.portfolio.orders)
@@ -323,7 +328,7 @@ def test_an_order_that_never_arrived_is_not_sent_again_against_an_objection():
     session.bar()
     session.state(positions={"XAUUSD": LOT})
 
-    told = session.handle(Absent(order_id="buys-1", time=START))
+    told = session.handle(absent(session))
 
     assert ["Absent", "Rejected"] == kinds(told)
     assert "it never reached the venue, and is not sent again: engine: position XAUUSD" in told[-1].reason  # type: ignore[attr-defined]
@@ -334,9 +339,20 @@ def test_absence_says_nothing_of_an_order_that_the_venue_has_accepted():
     session = Session(lot())
     session.bar()
 
-    assert ["Absent"] == kinds(session.handle(Absent(order_id="buys-1", time=START)))
+    assert ["Absent"] == kinds(session.handle(absent(session)))
     assert OrderStatus.NEW is session.portfolio.orders["buys-1"].status
     assert 1 == len(session.desk.asked)
+
+
+def test_absence_that_was_found_before_the_last_sending_says_nothing_of_it():
+    lost = TimeoutError("no answer")
+    session = Session(lot(), answers=[lost, lost])
+    session.bar()
+    early = absent(session)
+    session.handle(early)
+
+    assert [] == session.handle(early)
+    assert [OrderStatus.UNKNOWN] == [each.status for each in session.portfolio.working()]
 
 
 # Trades that are taken back.
@@ -392,6 +408,59 @@ def test_a_trade_taken_back_while_its_order_works_gives_the_lots_back_to_the_ord
     session.handle(Busted(order_id="buys-1", trade_id="t-1", time=START))
 
     assert LOT * 3 == session.portfolio.orders["buys-1"].remaining
+
+
+# From one run to the next.
+
+
+def test_a_snapshot_is_where_another_engine_goes_on():
+    first = Session(lot(), lot(), lot(), answers=[None, None, TimeoutError("no answer")])
+    first.bar()
+    first.handle(fill())
+    first.handle(replace(fill(trade_id="t-9"), commission=Decimal("1.5")))
+    first.bar()
+    first.handle(fill("buys-2", "t-2", Decimal("0.40")))
+    first.bar()
+    first.engine.halt("limit", "too much")
+    first.engine.snapshot()
+    snapshot = first.seen.events[-1]
+
+    second = Session(agreed=False)
+    second.handle(snapshot)
+
+    mine, theirs = first.portfolio, second.portfolio
+    assert snapshot == theirs.snapshot(second.engine._numbers)
+    for told in ("cash", "equity", "halted", "fills", "commission", "time"):
+        assert getattr(mine, told) == getattr(theirs, told), told
+    assert mine.positions == theirs.positions
+    assert mine.orders == theirs.orders
+    assert theirs.has_fill(fill())
+    assert set() == theirs.reconciled
+
+
+def test_an_order_that_had_no_answer_when_the_engine_stopped_is_in_doubt():
+    first = Session(lot(), answers=[Placed(order_id="buys-1")])
+    first.bar()
+    first.engine.snapshot()
+    second = Session(agreed=False)
+
+    told = second.handle(first.seen.events[-1])
+
+    assert ["Snapshot", "Unknown"] == kinds(told)
+    assert [OrderStatus.UNKNOWN] == [each.status for each in second.portfolio.working()]
+
+
+def test_an_order_s_number_goes_on_where_the_last_run_ended():
+    first = Session(lot())
+    first.bar()
+    first.engine.snapshot()
+    second = Session(lot(), agreed=False)
+    second.handle(first.seen.events[-1])
+    second.state(orders=[theirs()])
+
+    second.bar()
+
+    assert ["buys-2"] == [each.id for each in second.desk.asked]
 
 
 # Nonsense, and the same again.

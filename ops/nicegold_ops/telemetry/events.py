@@ -162,4 +162,4 @@ class EventCounters:
 
 def _kinds() -> list[type[Event]]:
     """Every event that the engine tells."""
-    return [kind for kind in Event.__subclasses__() if kind.__module__ == Event.__module__]
+    return [kind for kind in Event.__subclasses__() if kind.__module__.startswith("nicegold.")]
