@@ -27,6 +27,7 @@ from nicegold.model import (
     Fill,
     Finished,
     Halted,
+    HaltLifted,
     Health,
     Instrument,
     Market,
@@ -59,7 +60,7 @@ from nicegold.openings import refuse_other_clock
 from nicegold.ordering import bracket, reach
 from nicegold.orders import OrderState
 from nicegold.plugin import hookimpl, plugin
-from nicegold.portfolio import NoRate, Portfolio, Position
+from nicegold.portfolio import NoRate, Portfolio, Position, Snapshot
 from nicegold.quality import (
     Defect,
     OtherTimeframe,
@@ -96,6 +97,7 @@ __all__ = [
     "Expired",
     "Fill",
     "Finished",
+    "HaltLifted",
     "Halted",
     "Health",
     "Instrument",
@@ -123,6 +125,7 @@ __all__ = [
     "Rows",
     "Sessions",
     "Side",
+    "Snapshot",
     "Source",
     "Started",
     "Statement",

@@ -26,6 +26,7 @@ from nicegold.model import (
     Fill,
     Finished,
     Halted,
+    HaltLifted,
     Instrument,
     Market,
     Mended,
@@ -59,6 +60,7 @@ Fold: TypeAlias = Callable[[Any], None]
 Sound: TypeAlias = Callable[[Any], bool]
 _MARKET: Final = OrderType.MARKET
 _EXECUTIONS: Final = get_args(Execution)
+_QUESTIONS: Final = frozenset({"fetch_statement", "find_order"})
 
 
 class Engine:
@@ -120,7 +122,7 @@ class Engine:
             Statement: self._handle_statement,
             Absent: self._handle_absent,
             Snapshot: self._handle_snapshot,
-            **dict.fromkeys((Break, Mended, Reconciled), self._handle_told),
+            **dict.fromkeys((Break, Mended, Reconciled, HaltLifted), self._handle_told),
         }
 
     # What comes in.
@@ -259,9 +261,13 @@ class Engine:
         self._handle_failure(self._failure(plugin, "stream_executions", error), plugin)
 
     def _handle_failure(self, failure: PluginFailed, origin: str) -> None:
-        """A stream has died on a thread of its own, or cannot be believed: we would trade on silence."""
+        """A stream has died on a thread of its own, or cannot be believed: we would trade on silence.
+
+        A venue that does not answer when it is asked may do so the next time; until then nothing new is sent.
+        """
         self._tell(failure)
-        self.halt(failure.plugin, f"{failure.plugin}.{failure.hook} failed: {failure.error}")
+        if failure.hook not in _QUESTIONS:
+            self.halt(failure.plugin, f"{failure.plugin}.{failure.hook} failed: {failure.error}")
 
     def _handle_told(self, event: Event, origin: str) -> None:
         self._tell(event)

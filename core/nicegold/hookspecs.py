@@ -150,19 +150,12 @@ def stream_executions() -> Iterator[Execution]:  # type: ignore[empty-body]
 
 @hookspec
 def fetch_statement(since: int) -> Statement | None:
-    """Say what the venue believes, and what ended or traded there since *since* (ns UTC).
-
-    On a thread of its own: at the start, and again and again.
-    """
+    """Say what the venue believes, and what ended or traded there since *since* (ns UTC)."""
 
 
 @hookspec
 def find_order(order: Order) -> list[Execution | Absent] | None:
-    """Say what became of an order that is in doubt: all that happened to it. None while you cannot know.
-
-    Absent ends the doubt the other way, and the order may be sent again: answer it only when it is
-    certain that the venue never had the order and never will. On a thread of its own.
-    """
+    """Say all that happened to an order in doubt; Absent only if surely never there, None if unsure."""
 
 
 # Watchers and notifiers.

@@ -590,6 +590,13 @@ class Halted(Event, frozen=True, kw_only=True):
     time: int = 0
 
 
+class HaltLifted(Event, frozen=True, kw_only=True):
+    """A person has said that we may take new risk again, and why."""
+
+    reason: str
+    time: int = 0
+
+
 class Source(msgspec.Struct, frozen=True):
     """Market data that can be read again: where it is and the digest of what is there."""
 

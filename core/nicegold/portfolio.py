@@ -22,11 +22,13 @@ from nicegold.model import (
     Event,
     Fill,
     Halted,
+    HaltLifted,
     Instrument,
     Market,
     Mended,
     Order,
     OrderType,
+    PluginFailed,
     Quote,
     Reconciled,
     Side,
@@ -167,6 +169,8 @@ class Portfolio:
             Reconciled: self._reconcile,
             Snapshot: self._restore,
             Halted: self._halt,
+            HaltLifted: self._lift_halt,
+            PluginFailed: self._note_failure,
         }
 
     def apply(self, event: Event) -> None:
@@ -500,6 +504,14 @@ class Portfolio:
 
     def _halt(self, event: Halted) -> None:
         self.halted = self.halted or event.reason or "no reason given"
+
+    def _lift_halt(self, event: HaltLifted) -> None:
+        self.halted = ""
+
+    def _note_failure(self, failure: PluginFailed) -> None:
+        """A venue that cannot be asked may believe anything: its books have to be compared anew."""
+        if failure.hook == "fetch_statement":
+            self.reconciled.discard(failure.plugin)
 
     def _pay(self, amount: Decimal) -> None:
         self.changes += 1

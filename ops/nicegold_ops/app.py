@@ -11,7 +11,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from nicegold import Account, Event, Instrument, Portfolio, Source, Started
+from nicegold import Account, Event, Instrument, Portfolio, Snapshot, Source, Started
 from nicegold.engine import Engine
 from nicegold.host import Enabled, Host, PluginRefused
 from nicegold_ops.config import Settings, build
@@ -21,6 +21,7 @@ from nicegold_ops.journal import Journal, Run, journal_path, open_journal
 from nicegold_ops.liveness import Liveness
 from nicegold_ops.pager import Pager
 from nicegold_ops.quarantine import Quarantine
+from nicegold_ops.recovery import last_state
 from nicegold_ops.telemetry import Telemetry
 from nicegold_ops.valuation import Valuation
 
@@ -51,6 +52,8 @@ class App:
     pager: Pager | None
     liveness: Liveness
     sources: Mapping[str, Source]
+    #: Where the last live run ended, and this one goes on.
+    resumed: Snapshot | None = None
 
     @property
     def started(self) -> Started:
@@ -105,9 +108,11 @@ def bootstrap(
             store = open_journal(journal_path(settings.run.state), durable=leaves)
             undo.callback(store.dispose)
         again = _is_readable_again(host, sources)
+        account = Account(settings.run.cash, settings.run.currency)
+        resumed = last_state(store, run, account, settings.instruments) if run.mode == "live" else None
         journal = Journal(store, run, cause=telemetry.cause, durable=leaves, by_reference=again)
         undo.pop_all()
-    portfolio = Portfolio(Account(settings.run.cash, settings.run.currency), settings.instruments)
+    portfolio = Portfolio(account, settings.instruments)
     telemetry.watch_portfolio(portfolio)
     telemetry.watch_read(journal.read)
     curve = Curve(float(settings.run.cash), _day_of(settings.instruments))
@@ -134,6 +139,7 @@ def bootstrap(
         pager=pager,
         liveness=Liveness(_patience(settings), monotonic, host.call("health")),
         sources=sources,
+        resumed=resumed,
     )
 
 

@@ -18,12 +18,43 @@ from typing import Any
 import msgspec
 import sqlalchemy as sa
 
-from nicegold import Bar, Cancel, Event, Fill, Finished, Halted, Order, Quote, Replace, Started, Unknown
+from nicegold import (
+    Absent,
+    Bar,
+    Busted,
+    Cancel,
+    Event,
+    Fill,
+    Finished,
+    Halted,
+    HaltLifted,
+    Order,
+    Quote,
+    Replace,
+    Snapshot,
+    Started,
+    Unknown,
+)
 from nicegold_ops.errors import DataError, NicegoldError
 
 _MARKET = frozenset({Bar, Quote})
 #: With these a block is closed and on the disk before anything else happens.
-_AT_ONCE = frozenset({Started, Order, Cancel, Replace, Fill, Unknown, Halted, Finished})
+_AT_ONCE = frozenset(
+    {
+        Started,
+        Order,
+        Cancel,
+        Replace,
+        Fill,
+        Unknown,
+        Absent,
+        Busted,
+        Snapshot,
+        Halted,
+        HaltLifted,
+        Finished,
+    }
+)
 #: Events in a block before it is written anyway.
 BLOCK_SIZE = 4000
 _GENESIS = bytes(32)
@@ -66,6 +97,7 @@ class Received(Event, frozen=True, kw_only=True):
 #: As the encoder would write them: they come with most orders and most fills.
 _MARKET_READ = b'{"event":"MarketRead","events":%d,"time":%d}\n'
 _RECEIVED = b'{"event":"Received"}\n'
+_SNAPSHOT = b'{"event":"Snapshot",'
 
 
 class Run(msgspec.Struct, frozen=True):
@@ -269,9 +301,30 @@ def read(store: sa.Engine, run: str) -> Iterator[Event]:
         yield market
 
 
-def _stored(store: sa.Engine, run: str) -> Iterator[Event]:
-    digest = _GENESIS
-    for number, block in enumerate(_rows(store, run)):
+def tail(store: sa.Engine, run: str) -> Iterator[Event]:
+    """The events of *run* from its last snapshot on; all of them when it has none.
+
+    Raises DataError where a block of them is not sound.
+    """
+    first = _last_with_snapshot(store, run)
+    found = False
+    for event in _stored(store, run, first):
+        found = found or first == 0 or isinstance(event, Snapshot)
+        if found:
+            yield event
+
+
+def _last_with_snapshot(store: sa.Engine, run: str) -> int:
+    """The number of the last block that holds a snapshot; 0 when there is none."""
+    newest = blocks.select().where(blocks.c.run == run).order_by(blocks.c.number.desc())
+    with _readable(store), store.connect().execution_options(yield_per=10) as connection:
+        rows = connection.execute(newest)
+        return next((row.number for row in rows if _SNAPSHOT in bytes(row.payload or b"")), 0)
+
+
+def _stored(store: sa.Engine, run: str, first: int = 0) -> Iterator[Event]:
+    digest = _GENESIS if first == 0 else _digest_of(store, run, first - 1)
+    for number, block in enumerate(_rows(store, run, first), first):
         payload = block.payload if isinstance(block.payload, bytes) else b""
         digest = hashlib.sha256(digest + payload).digest()
         if block.number != number or block.digest != digest:
@@ -288,8 +341,14 @@ def _stored(store: sa.Engine, run: str) -> Iterator[Event]:
         yield from events
 
 
-def _rows(store: sa.Engine, run: str) -> Iterator[Any]:
-    query = blocks.select().where(blocks.c.run == run).order_by(blocks.c.number)
+def _digest_of(store: sa.Engine, run: str, number: int) -> bytes:
+    query = sa.select(blocks.c.digest).where(blocks.c.run == run, blocks.c.number == number)
+    with _readable(store), store.connect() as connection:
+        return bytes(connection.execute(query).scalar() or b"")
+
+
+def _rows(store: sa.Engine, run: str, first: int = 0) -> Iterator[Any]:
+    query = blocks.select().where(blocks.c.run == run, blocks.c.number >= first).order_by(blocks.c.number)
     with _readable(store), store.connect().execution_options(yield_per=100) as connection:
         yield from connection.execute(query)
 

@@ -19,15 +19,17 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from nicegold import Bar, Event, Finished, Market, PluginFailed, Quote, Refused
+from nicegold import Bar, Event, Finished, Market, PluginFailed, Quote, Refused, Statement
 from nicegold.answers import Reply
 from nicegold_ops.app import LEAVES, App
 from nicegold_ops.errors import DataError, PluginError
 from nicegold_ops.journal import MarketRead, Received
 from nicegold_ops.period import within
+from nicegold_ops.reconciler import Reconciler
+from nicegold_ops.recovery import SNAPSHOT_EVERY
 
 #: What came, and from which plugin.
-Inbound: TypeAlias = tuple[Event, str]
+Inbound: TypeAlias = tuple[Event | Statement, str]
 #: Told now and then how far the run is: market events, and the time of the last (ns UTC).
 Progress: TypeAlias = Callable[[int, int], None]
 
@@ -113,11 +115,14 @@ def paper(
     """Run *app* on what its feeds and brokers send, until they end or *stop* is set."""
     began = timer()
     _start(app)
+    if app.resumed is not None:
+        app.engine.handle(app.resumed)
     if app.pager is not None:
         app.pager.start(app.host.call("notify"), app.telemetry.notifier_failed)
     inbox: queue.Queue[Inbound | StreamFailed | None] = queue.Queue(_INBOX)
     app.telemetry.watch_queue("inbox", inbox.qsize)
     producers = _produce(app, inbox, stop)
+    _ask_venues(app, inbox, stop)
     events, ended = _consume(app, inbox, producers, stop, progress)
     stop.set()
     _end(app, ended)
@@ -260,6 +265,22 @@ def _produce(app: App, inbox: queue.Queue[Any], stop: threading.Event) -> int:
     return len(works)
 
 
+def _ask_venues(app: App, inbox: queue.Queue[Any], stop: threading.Event) -> None:
+    """Compare our books with the venues' on a thread of its own, where any broker can."""
+    fetch = app.host.each("fetch_statement")
+    if not fetch:
+        return
+    reconciler = Reconciler(
+        fetch,
+        app.host.each("find_order"),
+        lambda event, broker: _put(inbox, (event, broker), stop),
+        app.portfolio,
+        lambda: app.engine.sequence,
+        since=app.portfolio.time or app.run.started_at,
+    )
+    threading.Thread(target=reconciler.run, args=(stop,), name="reconciler", daemon=True).start()
+
+
 def _executions(app: App) -> Iterator[tuple[str, Iterator[Inbound]]]:
     for reply in app.host.call("stream_executions")():
         if reply.error is not None:
@@ -303,7 +324,7 @@ def _put(inbox: queue.Queue[Any], item: Inbound | StreamFailed | None, stop: thr
 def _consume(
     app: App, inbox: queue.Queue[Any], producers: int, stop: threading.Event, progress: Progress
 ) -> tuple[int, str]:
-    events = 0
+    events, recorded = 0, app.engine.sequence
     while producers and not stop.is_set():
         try:
             item = inbox.get(timeout=_IDLE_SECONDS)
@@ -324,6 +345,9 @@ def _consume(
                 progress(events, market.time)
             case execution, broker:
                 app.engine.handle(execution, broker)
+        if app.run.mode == "live" and app.engine.sequence - recorded >= SNAPSHOT_EVERY:
+            app.engine.snapshot()
+            recorded = app.engine.sequence
     return events, "stopped" if stop.is_set() else "the feeds ended"
 
 

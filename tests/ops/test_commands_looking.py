@@ -200,7 +200,7 @@ def test_bash_completes_subcommands(tmp_path):
         env={
             **os.environ,
             "_NICEGOLD_COMPLETE": "bash_complete",
-            "COMP_WORDS": "nicegold ba",
+            "COMP_WORDS": "nicegold backt",
             "COMP_CWORD": "1",
         },
     )

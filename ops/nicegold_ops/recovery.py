@@ -1,0 +1,64 @@
+"""Where the last live run ended: read from its last snapshot on, from the journal.
+
+Recovery is how every live run starts. A run that was killed and one that ended on purpose leave the
+same: a snapshot some events ago, and what was recorded after it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import sqlalchemy as sa
+
+from nicegold import Account, Instrument, Order, Portfolio, Snapshot, Started
+from nicegold_ops.errors import DataError
+from nicegold_ops.journal import MarketRead, Run, all_runs, read, tail
+
+#: Events on the journal between two snapshots: what a recovery reads at most.
+SNAPSHOT_EVERY = 10_000
+
+
+def last_state(
+    store: sa.Engine, run: Run, account: Account, instruments: Mapping[str, Instrument]
+) -> Snapshot | None:
+    """What the last run of the same mode before *run* knew at its end; None when there was none.
+
+    Raises DataError where its record is damaged, or holds what *instruments* or *account* do not fit.
+    """
+    earlier = [each for each in all_runs(store) if each.mode == run.mode and each.run != run.run]
+    for before in reversed(earlier):
+        started = next(read(store, before.run), None)
+        if isinstance(started, Started):
+            _refuse_another_account(started, account, before)
+            return _folded(store, before, started, instruments)
+    return None
+
+
+def _refuse_another_account(started: Started, account: Account, run: Run) -> None:
+    if started.currency != account.currency:
+        raise DataError(
+            f"the last live run, {run.run}, was in {started.currency}, this one is in {account.currency}; "
+            "name another folder in [run] state for another account"
+        )
+
+
+def _folded(store: sa.Engine, run: Run, started: Started, instruments: Mapping[str, Instrument]) -> Snapshot:
+    portfolio = Portfolio(Account(started.cash, started.currency), instruments)
+    numbers: dict[str, int] = {}
+    for event in tail(store, run.run):
+        match event:
+            case Snapshot():
+                numbers = dict(event.numbers)
+            case Order():
+                strategy, _, number = event.id.rpartition("-")
+                numbers[strategy] = int(number)
+            case MarketRead():
+                portfolio.time = event.time
+                continue
+        try:
+            portfolio.apply(event)
+        except KeyError as unknown:
+            raise DataError(
+                f"the last live run, {run.run}, traded {unknown}, which is no instrument of this one; add it"
+            ) from None
+    return portfolio.snapshot(numbers)
