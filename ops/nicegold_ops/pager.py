@@ -7,9 +7,15 @@ import threading
 from collections.abc import Callable
 
 from nicegold import (
+    Absent,
     Alert,
+    Break,
+    Busted,
     Event,
+    Fill,
     Halted,
+    HaltLifted,
+    Mended,
     PluginFailed,
     Rejected,
     Unknown,
@@ -73,6 +79,24 @@ def alert_about(event: Event) -> Alert | None:
             return Alert("warning", "Order rejected", f"{event.order_id}: {event.reason}", event.time)
         case Unknown():
             return Alert("critical", "Order in doubt", f"{event.order_id}: {event.reason}", event.time)
+        case Absent():
+            return Alert("warning", "Order never arrived", event.order_id, event.time)
+        case Fill() if not event.strategy:
+            what = f"{event.side.value} {event.quantity} {event.symbol} at {event.price}"
+            return Alert("critical", "Trade of nobody's order", f"{event.order_id}: {what}", event.time)
+        case Busted():
+            text = f"{event.trade_id} of {event.order_id}: {event.reason or 'no reason given'}"
+            return Alert("critical", "Trade taken back", text, event.time)
+        case Break():
+            text = (
+                f"{event.kind} {event.about}: we have {event.ours}, {event.broker}'s venue has {event.theirs}"
+            )
+            return Alert("critical", "Books disagree", text, event.time)
+        case Mended():
+            text = f"{event.kind} {event.about} of {event.broker}"
+            return Alert("info", "Books agree again", text, event.time)
+        case HaltLifted():
+            return Alert("warning", "Halt lifted", event.reason, event.time)
         case Halted():
             return Alert("critical", "Trading halted", f"{event.plugin}: {event.reason}", event.time)
         case PluginFailed():
