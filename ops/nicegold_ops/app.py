@@ -22,6 +22,7 @@ from nicegold_ops.liveness import Liveness
 from nicegold_ops.pager import Pager
 from nicegold_ops.quarantine import Quarantine
 from nicegold_ops.recovery import last_state
+from nicegold_ops.replayed import Answers, in_place_of
 from nicegold_ops.telemetry import Telemetry
 from nicegold_ops.valuation import Valuation
 
@@ -86,12 +87,14 @@ def bootstrap(
     run: Run,
     *,
     store: sa.Engine | None = None,
+    answers: Answers | None = None,
     wall: Callable[[], int] = time.time_ns,
     monotonic: Callable[[], float] = time.monotonic,
 ) -> App:
     """Build everything that *settings* ask for. Nothing trades yet, nothing is recorded but the run.
 
-    A *store* that is given is the app's from then on, also when this fails. Raises
+    A *store* that is given is the app's from then on, also when this fails. With *answers*, brokers
+    that reach a venue are replaced by ones that answer these. Raises
     ConfigurationError, PluginError or DataError that says what to mend.
     """
     leaves = run.mode in LEAVES
@@ -102,7 +105,7 @@ def bootstrap(
             undo.callback(store.dispose)
         telemetry = Telemetry(folder, run.run, wall=wall)
         undo.callback(telemetry.close)
-        host = _host(settings, run, telemetry, pager)
+        host = _host(settings, run, telemetry, pager, answers)
         sources = _sources(host)
         if store is None:
             store = open_journal(journal_path(settings.run.state), durable=leaves)
@@ -143,9 +146,14 @@ def bootstrap(
     )
 
 
-def _host(settings: Settings, run: Run, telemetry: Telemetry, pager: Pager | None) -> Host:
+def _host(
+    settings: Settings, run: Run, telemetry: Telemetry, pager: Pager | None, answers: Answers | None
+) -> Host:
+    plugins = _plugins(settings, pager)
+    if answers is not None:
+        plugins = {name: in_place_of(type(each), answers) or each for name, each in plugins.items()}
     try:
-        host = Host(telemetry.observe, _plugins(settings, pager))
+        host = Host(telemetry.observe, plugins)
     except PluginRefused as error:
         raise PluginError(str(error)) from None
     _refuse_unsafe(host, run)

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 import sqlalchemy as sa
 
-from nicegold import Account, Instrument, Order, Portfolio, Snapshot, Started
+from nicegold import Account, Instrument, Order, Portfolio, Snapshot, Started, Vetoed
 from nicegold_ops.errors import DataError
 from nicegold_ops.journal import MarketRead, Run, all_runs, read, tail
 
@@ -49,9 +49,9 @@ def _folded(store: sa.Engine, run: Run, started: Started, instruments: Mapping[s
         match event:
             case Snapshot():
                 numbers = dict(event.numbers)
-            case Order():
-                strategy, _, number = event.id.rpartition("-")
-                numbers[strategy] = int(number)
+            case Order() | Vetoed():
+                strategy, number = _number_of(event.order if isinstance(event, Vetoed) else event)
+                numbers[strategy] = max(number, numbers.get(strategy, 0))
             case MarketRead():
                 portfolio.time = event.time
                 continue
@@ -62,3 +62,8 @@ def _folded(store: sa.Engine, run: Run, started: Started, instruments: Mapping[s
                 f"the last live run, {run.run}, traded {unknown}, which is no instrument of this one; add it"
             ) from None
     return portfolio.snapshot(numbers)
+
+
+def _number_of(order: Order) -> tuple[str, int]:
+    strategy, _, number = order.id.rpartition("-")
+    return strategy, int(number)

@@ -22,6 +22,7 @@ from nicegold_ops.commands._runs import aside, base_of, journal_in, state_of
 from nicegold_ops.config import parse
 from nicegold_ops.errors import DataError
 from nicegold_ops.journal import MarketRead, Received, Run, all_runs, find_run, open_journal, read
+from nicegold_ops.replayed import answers_in
 from nicegold_ops.report.result import OpenPosition, result_of
 
 
@@ -88,7 +89,9 @@ def _repeat(store: sa.Engine, run: Run, state: Path) -> Repetition:
     # The paths in a configuration are seen from its folder, and the state folder is one of them.
     place = base_of(started.configuration, state) / f"configuration of {run.run}"
     with aside(parse(started.configuration, place)) as settings:
-        app = bootstrap(settings, Run(f"{run.run} again", "replay", run.started_at), store=open_journal(None))
+        again = Run(f"{run.run} again", "replay", run.started_at)
+        answers = answers_in(read(store, run.run))
+        app = bootstrap(settings, again, store=open_journal(None), answers=answers)
         try:
             _refuse_changed_sources(started, app)
             return _compared(store, run.run, started, app)
