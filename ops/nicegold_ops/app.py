@@ -17,6 +17,7 @@ from nicegold.host import Enabled, Host, PluginRefused
 from nicegold_ops.config import Settings, build
 from nicegold_ops.curve import Curve
 from nicegold_ops.errors import ConfigurationError, DataError, PluginError
+from nicegold_ops.fence import Fence
 from nicegold_ops.journal import Journal, Run, journal_path, open_journal
 from nicegold_ops.liveness import Liveness
 from nicegold_ops.pager import Pager
@@ -53,6 +54,7 @@ class App:
     pager: Pager | None
     liveness: Liveness
     sources: Mapping[str, Source]
+    fence: Fence | None = None
     #: Where the last live run ended, and this one goes on.
     resumed: Snapshot | None = None
 
@@ -80,6 +82,8 @@ class App:
             self.quarantine.close()
             self.telemetry.close()
             self.store.dispose()
+            if self.fence is not None:
+                self.fence.close()
 
 
 def bootstrap(
@@ -103,6 +107,9 @@ def bootstrap(
     with ExitStack() as undo:
         if store is not None:
             undo.callback(store.dispose)
+        fence = Fence(settings.run.state) if run.mode == "live" else None
+        if fence is not None:
+            undo.callback(fence.close)
         telemetry = Telemetry(folder, run.run, wall=wall)
         undo.callback(telemetry.close)
         host = _host(settings, run, telemetry, pager, answers)
@@ -142,6 +149,7 @@ def bootstrap(
         pager=pager,
         liveness=Liveness(_patience(settings), monotonic, host.call("health")),
         sources=sources,
+        fence=fence,
         resumed=resumed,
     )
 

@@ -19,7 +19,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from nicegold import Bar, Event, Finished, Market, PluginFailed, Quote, Refused, Statement
+from nicegold import Bar, Event, Finished, HaltLifted, Market, PluginFailed, Quote, Refused, Statement
 from nicegold.answers import Reply
 from nicegold_ops.app import LEAVES, App
 from nicegold_ops.errors import DataError, PluginError
@@ -109,14 +109,20 @@ def paper(
     app: App,
     *,
     stop: threading.Event,
+    lift_halt: str | None = None,
     progress: Progress = nobody,
     timer: Callable[[], float] = time.perf_counter,
 ) -> Outcome:
-    """Run *app* on what its feeds and brokers send, until they end or *stop* is set."""
+    """Run *app* on what its feeds and brokers send, until they end or *stop* is set.
+
+    *lift_halt* says why new risk may be taken again where the last live run was halted.
+    """
     began = timer()
     _start(app)
     if app.resumed is not None:
         app.engine.handle(app.resumed)
+    if lift_halt and app.portfolio.halted:
+        app.engine.handle(HaltLifted(reason=lift_halt, time=app.portfolio.time))
     if app.pager is not None:
         app.pager.start(app.host.call("notify"), app.telemetry.notifier_failed)
     inbox: queue.Queue[Inbound | StreamFailed | None] = queue.Queue(_INBOX)

@@ -133,6 +133,8 @@ class Live:
         """Let go of everything, with nothing written that was not durable."""
         self.app.telemetry.close()
         self.app.store.dispose()
+        assert self.app.fence is not None
+        self.app.fence.close()
 
     def known(self) -> Snapshot:
         return replace(self.app.portfolio.snapshot(self.app.engine._numbers), breaks=[])

@@ -41,12 +41,14 @@ _INSTEAD = {
 @click.option(
     "--seconds", type=click.FloatRange(min=0, min_open=True), metavar="N", help="End after so many seconds."
 )
+@click.option("--lift-halt", metavar="WHY", help="Trade again although the last live run was halted.")
 @json_option
 @report_option
 def command(
     config: Path,
     overrides: tuple[str, ...],
     seconds: float | None,
+    lift_halt: str | None,
     json_to: Path | None,
     report_to: Path | None,
 ) -> None:
@@ -62,7 +64,7 @@ def command(
     folder = folder_of(settings.run.state, begun.run)
     out = console(quiet=json_to == STDOUT)
     with logged(folder, None if out.is_terminal else sys.stderr), stop_on_signals() as stop:
-        result = _traded(begin(watched(settings), begun), seconds, stop, out)
+        result = _traded(begin(watched(settings), begun), seconds, stop, out, lift_halt)
     finish(result, folder, json_to=json_to, report_to=report_to or _page_in(folder))
 
 
@@ -71,14 +73,16 @@ def _page_in(folder: Path) -> Path | None:
     return folder / REPORT if find_spec("bokeh") else None
 
 
-def _traded(app: App, seconds: float | None, stop: threading.Event, out: Console) -> Result:
+def _traded(
+    app: App, seconds: float | None, stop: threading.Event, out: Console, lift_halt: str | None
+) -> Result:
     run = app.settings.run
     try:
         port = app.telemetry.serve(run.metrics_host, run.metrics_port, app.liveness)
         url = f"http://{run.metrics_host}:{port}/metrics"
         out.print(f"run {app.run.run}, metrics at {url}", soft_wrap=True)
         with _ended_after(seconds, stop), shown(View(app, url), out):
-            outcome = session.paper(app, stop=stop)
+            outcome = session.paper(app, stop=stop, lift_halt=lift_halt)
         return result_of(app, outcome, market_again(app))
     finally:
         app.close()
