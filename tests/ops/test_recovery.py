@@ -251,7 +251,9 @@ def test_a_halt_outlives_the_run_until_a_person_lifts_it(tmp_path):
     second.app.engine.handle(HaltLifted(reason="the limit was raised"))
     second.kill()
 
-    assert "" == Live(tmp_path, 3).app.portfolio.halted
+    third = Live(tmp_path, 3)
+    assert "" == third.app.portfolio.halted
+    third.kill()
 
 
 def test_the_tail_begins_at_the_last_snapshot(tmp_path):

@@ -15,6 +15,7 @@ from rich.console import Console
 
 from nicegold_ops import session
 from nicegold_ops.app import App
+from nicegold_ops.approval import refuse_unapproved
 from nicegold_ops.commands._finish import finish
 from nicegold_ops.commands._logs import logged
 from nicegold_ops.commands._options import STDOUT, config_option, json_option, report_option, set_option
@@ -60,6 +61,8 @@ def command(
         refuse_without_bokeh()
     settings = load(config, overrides)
     _refuse_other_modes(settings)
+    if settings.run.mode == "live":
+        refuse_unapproved(settings)
     begun = claim(settings, settings.run.mode, time.time_ns())
     folder = folder_of(settings.run.state, begun.run)
     out = console(quiet=json_to == STDOUT)

@@ -1,0 +1,110 @@
+"""What a person has approved to trade live: one build and one configuration, by what they are made of.
+
+A build is every file of nicegold and of each package that brings an enabled plugin. What differs from
+what was approved does not trade: half an upgrade, an edited plugin, another limit.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+import msgspec
+
+from nicegold_ops.config import Settings
+from nicegold_ops.errors import ConfigurationError, DataError
+
+FILE = "approved.json"
+_OURS = ("nicegold", "nicegold_ops", "nicegold_plugins")
+#: What runs. Beside it are caches and data that a run writes.
+_SUFFIXES = frozenset({".py", ".so", ".pyd"})
+
+
+class Approval(msgspec.Struct, frozen=True):
+    """Who approved what, when (ns UTC) and why. Digests are SHA-256 in hex, *files* by their place."""
+
+    by: str
+    why: str
+    time: int
+    configuration: str
+    files: dict[str, str]
+
+
+def approve(settings: Settings, by: str, why: str, time: int) -> Approval:
+    """Approve what *settings* and this build are now, in the state folder."""
+    approval = Approval(by, why, time, _digest(settings.text.encode()), files_of(settings))
+    path = settings.run.state / FILE
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(".part")
+    part.write_bytes(msgspec.json.format(msgspec.json.encode(approval)))
+    part.replace(path)
+    return approval
+
+
+def refuse_unapproved(settings: Settings) -> None:
+    """Raise ConfigurationError that names what is not as it was approved."""
+    path = settings.run.state / FILE
+    approval = approval_in(path)
+    way_out = "look at it, then `nicegold approve`"
+    if approval is None:
+        raise ConfigurationError(f"{path}: nobody has approved this build to trade live; {way_out}")
+    changed = list(differences(approval.files, files_of(settings)))
+    if approval.configuration != _digest(settings.text.encode()):
+        changed.insert(0, "the configuration")
+    if changed:
+        rest = f" and {len(changed) - 5} more" if len(changed) > 5 else ""
+        raise ConfigurationError(
+            f"not as {approval.by} approved it: {', '.join(changed[:5])}{rest}; {way_out}"
+        )
+
+
+def approval_in(path: Path) -> Approval | None:
+    """What was approved; None when nothing was. Raises DataError when *path* holds something else."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Approval)
+    except FileNotFoundError:
+        return None
+    except msgspec.DecodeError as error:
+        raise DataError(f"{path} is no approval: {error}; approve again") from None
+
+
+def differences(approved: Mapping[str, str], now: Mapping[str, str]) -> Iterator[str]:
+    """The files that were changed, added or removed since, and which of these."""
+    for place in sorted({*approved, *now}):
+        if place not in now:
+            yield f"{place} is gone"
+        elif place not in approved:
+            yield f"{place} is new"
+        elif approved[place] != now[place]:
+            yield f"{place} was changed"
+
+
+def files_of(settings: Settings) -> dict[str, str]:
+    """The digest of each file that runs, by its place below its package."""
+    packages = {*_OURS, *(each.plugin.__module__.partition(".")[0] for each in settings.plugins)}
+    roots = {name: _root_of(name) for name in sorted(packages)}
+    return {
+        f"{name}/{path.relative_to(root)}" if root.is_dir() else name: _digest(path.read_bytes())
+        for name, root in roots.items()
+        for path in _files(root)
+    }
+
+
+def _root_of(package: str) -> Path:
+    """The folder of a package, or the file of a module."""
+    module = sys.modules[package]
+    place = Path(inspect.getfile(module))
+    return place.parent if place.stem == "__init__" else place
+
+
+def _files(root: Path) -> Iterable[Path]:
+    if root.is_file():
+        return [root]
+    return sorted(each for each in root.rglob("*") if each.suffix in _SUFFIXES)
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
