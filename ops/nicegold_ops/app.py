@@ -187,8 +187,21 @@ def _refuse_unsafe(host: Host, run: Run) -> None:
     for hook, missing in needed.items():
         if not host.implements(hook):
             raise ConfigurationError(f"{run.mode} has {missing}")
+    if run.mode == "live":
+        _refuse_unasked(host)
     if not host.implements("stream_market"):
         raise ConfigurationError(f"{run.mode} has no feed: add one, such as csv or simulated")
+
+
+def _refuse_unasked(host: Host) -> None:
+    """A venue that cannot be asked leaves an order in doubt for ever."""
+    for name, each in host.plugins.items():
+        for hook in ("fetch_statement", "find_order"):
+            if "place_order" in each.hooks and hook not in each.hooks:
+                raise ConfigurationError(
+                    f"live has a broker whose venue cannot be asked: {name} has no {hook}; "
+                    "use one that has, or run.mode=paper"
+                )
 
 
 def _sources(host: Host) -> dict[str, Source]:

@@ -32,7 +32,7 @@ from nicegold.testing import ACCOUNT, GOLD, bar, encoded, market_order
 from nicegold_ops import session
 from nicegold_ops.app import App, bootstrap
 from nicegold_ops.config import PluginSettings, RunSettings, Settings
-from nicegold_ops.errors import DataError
+from nicegold_ops.errors import ConfigurationError, DataError
 from nicegold_ops.journal import Run, blocks, journal_path, open_journal, read, tail
 from nicegold_ops.replayed import answers_in
 
@@ -82,6 +82,10 @@ class Desk:
 
     @hookimpl
     def fetch_statement(self, since: int) -> Statement | None:
+        return None
+
+    @hookimpl
+    def find_order(self, order: Order) -> list[Any] | None:
         return None
 
 
@@ -323,3 +327,11 @@ def test_a_replay_answers_for_the_broker_and_reaches_no_venue(tmp_path):
     assert Unknown in {type(each) for each in recorded}
     assert encoded(recorded) == encoded(repeated[: len(recorded)])
     again.close()
+
+
+@pytest.mark.parametrize("hook", ["fetch_statement", "find_order"])
+def test_a_broker_whose_venue_cannot_be_asked_does_not_trade_live(tmp_path, monkeypatch, hook):
+    monkeypatch.delattr(Desk, hook)
+
+    with pytest.raises(ConfigurationError, match=f"desk has no {hook}; use one that has"):
+        Live(tmp_path)

@@ -1,0 +1,115 @@
+"""What is put into the inbox of what venues answer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from msgspec.structs import replace
+
+from nicegold import (
+    Absent,
+    Accepted,
+    Event,
+    PluginFailed,
+    Portfolio,
+    Statement,
+    Unknown,
+)
+from nicegold.answers import Replies, Reply
+from nicegold.testing import ACCOUNT, GOLD, market_order
+from nicegold_ops.reconciler import Reconciler
+
+HOUR = 3_600_000_000_000
+
+
+class Venue:
+    """What a broker answers, by turns; an error is answered as one."""
+
+    def __init__(self, hook: str, *answers: Any) -> None:
+        self._hook = hook
+        self._answers = list(answers)
+        self.asked: list[Any] = []
+
+    def __call__(self, about: Any) -> Replies:
+        self.asked.append(about)
+        answer = self._answers.pop(0) if self._answers else None
+        if isinstance(answer, Exception):
+            return (Reply("desk", self._hook, error=answer),)
+        return () if answer is None else (Reply("desk", self._hook, answer),)
+
+
+class Asking:
+    """A reconciler with one broker, and what it put into the inbox."""
+
+    def __init__(self, *statements: Any, finds: tuple[Any, ...] = (), doubtful: int = 0) -> None:
+        self.inbox: list[tuple[Event | Statement, str]] = []
+        self.portfolio = Portfolio(ACCOUNT, {GOLD.symbol: GOLD})
+        for number in range(1, doubtful + 1):
+            order = replace(market_order(), id=f"buys-{number}", strategy="buys")
+            self.portfolio.apply(order)
+            self.portfolio.apply(Unknown(order_id=order.id, reason="no answer"))
+        self.sequence = 40
+        self.fetch = Venue("fetch_statement", *statements)
+        self.find = Venue("find_order", *finds)
+        self.reconciler = Reconciler(
+            {"desk": self.fetch},
+            {"desk": self.find},
+            lambda event, broker: self.inbox.append((event, broker)),
+            self.portfolio,
+            self._count,
+            since=5 * HOUR,
+        )
+
+    def _count(self) -> int:
+        self.sequence += 1
+        return self.sequence
+
+
+def statement(time: int = 9 * HOUR) -> Statement:
+    return Statement(time=time, since=0, orders=[], fills=[], positions={})
+
+
+def test_a_statement_bears_how_far_the_journal_was_when_it_was_asked_for():
+    asking = Asking(statement())
+
+    asking.reconciler.ask()
+
+    assert [(replace(statement(), asked=41), "desk")] == asking.inbox
+
+
+def test_the_past_is_asked_for_again_an_hour_back_from_the_last_statement():
+    asking = Asking(statement(), statement())
+
+    asking.reconciler.ask()
+    asking.reconciler.ask()
+
+    assert [5 * HOUR, 8 * HOUR] == asking.fetch.asked
+
+
+def test_each_order_in_doubt_is_asked_about_and_no_other():
+    accepted = Accepted(order_id="buys-1", time=1)
+    asking = Asking(finds=([accepted], [Absent(order_id="buys-2", time=1)]), doubtful=2)
+    asking.portfolio.apply(replace(market_order(), id="buys-3", strategy="buys"))
+
+    asking.reconciler.ask()
+
+    assert ["buys-1", "buys-2"] == [each.id for each in asking.find.asked]
+    assert [(accepted, "desk"), (Absent(order_id="buys-2", time=1, asked=42), "desk")] == asking.inbox
+
+
+def test_a_venue_that_does_not_answer_is_told_of_once_and_again_after_it_did():
+    asking = Asking(OSError("gone"), OSError("gone"), statement(), OSError("gone again"))
+
+    for _ in range(4):
+        asking.reconciler.ask()
+
+    kinds = [type(event) for event, _ in asking.inbox]
+    assert [PluginFailed, Statement, PluginFailed] == kinds
+
+
+def test_silence_puts_nothing_into_the_inbox():
+    asking = Asking(None, finds=(None,), doubtful=1)
+
+    asking.reconciler.ask()
+
+    assert [] == asking.inbox
