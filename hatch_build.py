@@ -57,7 +57,9 @@ class CompiledHook(BuildHookInterface[Any]):
                 continue
             # Git ignores them, so they would be left out; and in the tree they are below `core`.
             build_data["artifacts"] += [f"/{each.relative_to(root)}" for each in made]
-            build_data["force_include"].update(_shared(made))
+            # A second copy beside the tree's would be found first, also when the tree's is newer.
+            if version != "editable":
+                build_data["force_include"].update(_shared(made))
             build_data["pure_python"] = False
             build_data["infer_tag"] = True
 

@@ -47,6 +47,17 @@ def test_each_form_in_the_docs_has_its_test_and_each_such_test_is_in_the_docs(fe
     assert ([], []) == (unknown, [name for name in forms if name not in named])
 
 
+def test_each_fault_in_the_docs_names_tests_and_metrics_that_are_there():
+    page = (ROOT / "docs" / "what-happens-when.md").read_text()
+    tests = "\n".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
+    metrics = (ROOT / "docs" / "reference" / "metrics.md").read_text()
+
+    rows = [row for row in page.splitlines() if row.startswith("| ") and "| test |" not in row]
+    assert [] == [row for row in rows if not re.search(r"`test_\w+` \|$", row)]
+    assert [] == [name for name in re.findall(r"`(test_\w+)`", page) if f"def {name}(" not in tests]
+    assert [] == [name for name in re.findall(r"`(nicegold_\w+)`", page) if f"`{name}`" not in metrics]
+
+
 def run_page(page: Path, folder: Path) -> None:
     """Do what *page* says, in one shell's steps, in *folder*."""
     where = folder

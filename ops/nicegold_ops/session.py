@@ -135,12 +135,18 @@ def paper(
     return Outcome(events, timer() - began, ended)
 
 
-def replay(app: App, recorded: Iterable[Event], *, progress: Progress = nobody) -> Outcome:
+def replay(
+    app: App,
+    recorded: Iterable[Event],
+    *,
+    progress: Progress = nobody,
+    timer: Callable[[], float] = time.perf_counter,
+) -> Outcome:
     """Hand *app* again what a run was handed, in its order; what follows should be the same.
 
     Raises DataError when the sources do not have what the journal says was read.
     """
-    began = time.perf_counter()
+    began = timer()
     _start(app)
     market = market_of(app)
     events, ended, received = 0, "the record ends here", False
@@ -162,7 +168,7 @@ def replay(app: App, recorded: Iterable[Event], *, progress: Progress = nobody) 
                 app.engine.handle(event)
         received = isinstance(event, Received)
     _end(app, ended)
-    return Outcome(events, time.perf_counter() - began, ended)
+    return Outcome(events, timer() - began, ended)
 
 
 def _handle_next(app: App, market: Iterator[tuple[Market, str]]) -> None:

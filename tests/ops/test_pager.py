@@ -6,7 +6,23 @@ from decimal import Decimal
 
 import pytest
 
-from nicegold import Absent, Break, Busted, Event, Fill, HaltLifted, Mended, Side
+from nicegold import (
+    Absent,
+    Break,
+    Busted,
+    Event,
+    Fill,
+    Halted,
+    HaltLifted,
+    Mended,
+    Objection,
+    PluginFailed,
+    Rejected,
+    Side,
+    Unknown,
+    Vetoed,
+)
+from nicegold.testing import market_order
 from nicegold_ops.pager import alert_about
 
 
@@ -23,26 +39,70 @@ def fill(strategy: str) -> Fill:
     )
 
 
+#: What happens, and the severity, the title and the text of what a person is told of it.
 TOLD = [
-    (Absent(order_id="cross-1", time=7), "warning", "cross-1"),
-    (fill(""), "critical", "cross-1: buy 0.10 XAUUSD at 2000.00"),
-    (Busted(order_id="cross-1", trade_id="t-1", time=7, reason="error"), "critical", "t-1 of cross-1: error"),
+    (
+        Vetoed(order=market_order(time=7), objections=[Objection("limit", "too much")], time=7),
+        "warning",
+        "Order vetoed",
+        "buy 0.10 XAUUSD of test: limit: too much",
+    ),
+    (
+        Rejected(order_id="cross-1", time=7, reason="closed"),
+        "warning",
+        "Order rejected",
+        "cross-1: closed",
+    ),
+    (
+        Unknown(order_id="cross-1", time=7, reason="no answer"),
+        "critical",
+        "Order in doubt",
+        "cross-1: no answer",
+    ),
+    (Absent(order_id="cross-1", time=7), "warning", "Order never arrived", "cross-1"),
+    (fill(""), "critical", "Trade of nobody's order", "cross-1: buy 0.10 XAUUSD at 2000.00"),
+    (
+        Busted(order_id="cross-1", trade_id="t-1", time=7, reason="error"),
+        "critical",
+        "Trade taken back",
+        "t-1 of cross-1: error",
+    ),
     (
         Break(broker="lme", kind="position", about="XAUUSD", ours="1", theirs="2", time=7),
         "critical",
+        "Books disagree",
         "position XAUUSD: we have 1, lme's venue has 2",
     ),
-    (Mended(broker="lme", kind="position", about="XAUUSD", time=7), "info", "position XAUUSD of lme"),
-    (HaltLifted(reason="the feed is back", time=7), "warning", "the feed is back"),
+    (
+        Mended(broker="lme", kind="position", about="XAUUSD", time=7),
+        "info",
+        "Books agree again",
+        "position XAUUSD of lme",
+    ),
+    (
+        Halted(plugin="limit", reason="too much", time=7),
+        "critical",
+        "Trading halted",
+        "limit: too much",
+    ),
+    (HaltLifted(reason="the feed is back", time=7), "warning", "Halt lifted", "the feed is back"),
+    (
+        PluginFailed(plugin="cross", hook="on_bar", error="broken", time=7),
+        "critical",
+        "Plugin failed",
+        "cross.on_bar: broken",
+    ),
 ]
 
 
-@pytest.mark.parametrize(("event", "severity", "text"), TOLD, ids=[type(each[0]).__name__ for each in TOLD])
-def test_a_person_is_told(event: Event, severity: str, text: str):
+@pytest.mark.parametrize("told", TOLD, ids=[type(each[0]).__name__ for each in TOLD])
+def test_a_person_is_told(told: tuple[Event, str, str, str]):
+    event, *expected = told
+
     alert = alert_about(event)
 
     assert alert is not None
-    assert (severity, text, 7) == (alert.severity, alert.text, alert.time)
+    assert [*expected, 7] == [alert.severity, alert.title, alert.text, alert.time]
 
 
 def test_nobody_is_told_of_a_trade_that_was_ordered():

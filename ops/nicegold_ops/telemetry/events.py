@@ -10,6 +10,7 @@ from nicegold import (
     Event,
     Finished,
     Halted,
+    HaltLifted,
     Order,
     OrderState,
     OrderStatus,
@@ -18,6 +19,7 @@ from nicegold import (
     Quote,
     Refused,
     Rejected,
+    Snapshot,
     Started,
     Vetoed,
 )
@@ -110,11 +112,22 @@ class EventCounters:
             Refused: lambda event: self._refused_market.add(event.plugin, "refused"),
             Started: lambda event: self._become("running"),
             Halted: lambda event: self._become("halted"),
+            HaltLifted: lambda event: self._become("running"),
+            Snapshot: self._resume,
             Finished: lambda event: self._become("finished"),
         }
 
     def _become(self, state: str) -> None:
         self.state = state
+
+    def _resume(self, snapshot: Snapshot) -> None:
+        """Know what an earlier run left; its orders were counted there. Of our own it tells nothing new."""
+        if snapshot.halted:
+            self._become("halted")
+        for state in snapshot.working:
+            if state.order.id not in self._states:
+                self._states[state.order.id] = state
+                self._row_of[state.order.id] = self._row(self.broker, state.order)
 
     def _add_order(self, order: Order) -> None:
         state = self._states[order.id] = OrderState(order)

@@ -264,7 +264,8 @@ def _only(what: str, found: set[str], way_out: str) -> str:
         raise UnusableData(f"has no file that is called like {_FORM}")
     if len(found) > 1:
         raise UnusableData(f"has files of more than one {what}: {', '.join(sorted(found))}; {way_out}")
-    return next(iter(found))
+    [only] = found
+    return only
 
 
 def _moment_of(text: str) -> int:

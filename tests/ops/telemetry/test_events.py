@@ -10,11 +10,13 @@ from nicegold import (
     Expired,
     Fill,
     Halted,
+    HaltLifted,
     Objection,
     Order,
     OrderType,
     Placed,
     PluginFailed,
+    Portfolio,
     Refused,
     Rejected,
     Side,
@@ -22,7 +24,7 @@ from nicegold import (
     Unknown,
     Vetoed,
 )
-from nicegold.testing import bar, market_order
+from nicegold.testing import ACCOUNT, GOLD, bar, market_order
 from nicegold_ops.telemetry.counts import Counts, LabelGuard
 from nicegold_ops.telemetry.events import EventCounters
 
@@ -172,6 +174,31 @@ def test_a_halt_is_the_engines_state(events):
     events.count(Halted(plugin="drawdown", reason="lost too much"))
 
     assert "halted" == events.state
+
+
+def test_a_halt_that_is_lifted_is_over(events):
+    events.count(Halted(plugin="drawdown", reason="lost too much"))
+
+    events.count(HaltLifted(reason="the limit was raised"))
+
+    assert "running" == events.state
+
+
+def test_what_an_earlier_run_left_is_told_and_not_counted_again(events):
+    earlier = Portfolio(ACCOUNT, {GOLD.symbol: GOLD})
+    for event in (
+        market_order(),
+        Unknown(order_id="test-1", reason="no answer"),
+        Halted(plugin="a", reason="b"),
+    ):
+        earlier.apply(event)
+
+    events.count(earlier.snapshot({}))
+
+    assert (1, 1, "halted") == (events.open_orders, events.unknown_orders, events.state)
+    assert {} == reached(events)
+    events.count(Canceled(order_id="test-1", time=AT))
+    assert ({"canceled": 1}, 0) == (reached(events), events.open_orders)
 
 
 def test_what_happens_to_an_order_of_another_day_is_no_failure(events, failures):

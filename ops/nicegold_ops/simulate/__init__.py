@@ -1,0 +1,1 @@
+"""The world outside, made of seeds: what a simulation puts in the place of disks, clocks and networks."""

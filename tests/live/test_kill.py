@@ -1,0 +1,84 @@
+"""A live engine, killed again and again, and an exchange that misbehaves: what both know at the end."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from nicegold import Fill, Order
+from nicegold.testing import ACCOUNT, GOLD
+from nicegold_ops.journal import Run, all_runs, journal_path, open_journal, read
+from nicegold_ops.recovery import last_state
+from tests.exchange.client import PATIENCE, ROOT, Exchange, exchange
+
+#: The fixture.
+__all__ = ["exchange"]
+
+AFTERWARDS = Run("afterwards", "live", 99)
+
+
+@contextmanager
+def trader(folder: Path, exchange: Exchange, number: int) -> Iterator[subprocess.Popen[str]]:
+    command = [sys.executable, "-m", "tests.live.trader", str(folder), str(exchange.port), str(number)]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert "trades\n" == process.stdout.readline()
+        yield process
+        if process.poll() is None:
+            process.kill()
+
+
+def orders_at(exchange: Exchange) -> int:
+    return len(exchange.state()["orders"])
+
+
+def trades(exchange: Exchange, more: int) -> None:
+    """Wait until the exchange has *more* orders than now."""
+    before = orders_at(exchange)
+    exchange.until(lambda state: len(state["orders"]) >= before + more)
+
+
+FAULTS: list[tuple[str, dict[str, Any]]] = [
+    ("lose_answers", {"next": 2, "of": ["order"]}),
+    ("lose_requests", {"next": 2, "of": ["order"]}),
+    ("double", {"next": 5}),
+    ("slow", {"next": 3, "ms": 400}),
+]
+
+
+def test_nothing_is_lost_and_nothing_doubled(tmp_path: Path, exchange: Exchange):
+    exchange.tell("symbol", symbol="XAUUSD", lot_size="100", commission="7")
+    exchange.quote("1999.00", "2001.00")
+    for number, (fault, terms) in enumerate(FAULTS, 1):
+        with trader(tmp_path, exchange, number) as process:
+            trades(exchange, 4)
+            exchange.fault(fault, **terms)
+            trades(exchange, 4)
+            process.kill()
+    exchange.tell("clear")
+    with trader(tmp_path, exchange, len(FAULTS) + 1) as process:
+        trades(exchange, 4)
+        process.terminate()
+        assert 0 == process.wait(PATIENCE)
+
+    store = open_journal(journal_path(tmp_path))
+    events = [event for run in all_runs(store) for event in read(store, run.run)]
+    known = last_state(store, AFTERWARDS, ACCOUNT, {GOLD.symbol: GOLD})
+    state = exchange.state()
+    store.dispose()
+    ours = {event.id for event in events if isinstance(event, Order)}
+    theirs = [each["client_order_id"] for each in state["orders"]]
+    assert known is not None
+    assert sorted(set(theirs)) == sorted(theirs)
+    assert set(theirs) <= ours
+    assert {each["trade_id"] for each in state["fills"]} == {
+        e.trade_id for e in events if isinstance(e, Fill)
+    }
+    held = {each.symbol: each.quantity for each in known.positions if each.quantity}
+    assert {symbol: Decimal(lots) for symbol, lots in state["positions"].items() if Decimal(lots)} == held
+    assert [] == known.breaks
