@@ -50,8 +50,16 @@ class Comparison:
         self._touched = touched
 
     def missed(self) -> list[Fill]:
-        """The trades that are not in our books."""
-        return [fill for fill in self._statement.fills if not self._portfolio.has_fill(fill)]
+        """The trades that are not in our books.
+
+        Of an order that ended too long ago we do not know them; if one was missed, the position tells.
+        """
+        known = self._portfolio
+        return [
+            fill
+            for fill in self._statement.fills
+            if not (known.has_fill(fill) or known.has_forgotten(fill.order_id))
+        ]
 
     def settled(self) -> list[Execution]:
         """What became of our orders, as far as we do not know it. Ask once the trades are booked."""

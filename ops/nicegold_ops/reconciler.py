@@ -66,7 +66,7 @@ class Reconciler:
         asked = self._sequence()
         for reply in self._sound(fetch(self._since[broker])):
             statement: Statement = reply.value
-            self._since[broker] = max(self._since[broker], statement.time - _OVERLAP)
+            self._since[broker] = max(0, statement.time - _OVERLAP)
             self._put(replace(statement, asked=asked), broker)
 
     def _ask_about(self, order: Order) -> None:

@@ -217,6 +217,20 @@ def test_an_order_in_doubt_that_the_venue_does_not_list_stays_in_doubt_and_keeps
     assert Decimal("2.00") == session.portfolio.exposure_after(replace(lot(), id="buys-9"))
 
 
+def test_a_trade_of_an_order_that_ended_too_long_ago_is_not_booked_again():
+    session = Session(lot())
+    session.bar()
+    session.handle(fill())
+    much_later = 31 * 24 * 60
+    for number in (much_later, 2 * much_later):
+        session.engine.handle(bar(number=number))
+        session.handle(fill("by-hand", f"t-{number}"))
+
+    told = session.state(fills=[fill()], positions={"XAUUSD": LOT * 3})
+
+    assert [] == told
+
+
 # What nothing explains.
 
 

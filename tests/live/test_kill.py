@@ -63,6 +63,9 @@ def test_nothing_is_lost_and_nothing_doubled(tmp_path: Path, exchange: Exchange)
     exchange.tell("clear")
     with trader(tmp_path, exchange, len(FAULTS) + 1) as process:
         trades(exchange, 4)
+        # It asks for another order only once it knows what became of the last.
+        exchange.fault("reject", reason="the day is over")
+        exchange.until(lambda state: any(each["status"] == "rejected" for each in state["orders"]))
         process.terminate()
         assert 0 == process.wait(PATIENCE)
 

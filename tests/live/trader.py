@@ -91,7 +91,7 @@ def main() -> None:
     (folder / "runs" / run.run).mkdir(parents=True)
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
-    app = bootstrap(settings_of(folder, port, number * 1_000_000), run)
+    app = bootstrap(settings_of(folder, port, number * 10_000), run)
     print("trades", flush=True)
     session.paper(app, stop=stop)
     app.close()
