@@ -193,12 +193,13 @@ class TcpVenue:
     # What the venue believes, on a third thread.
 
     @hookimpl
-    def fetch_statement(self, since: int) -> Statement | None:
+    def fetch_statement(self, since: int) -> Statement:
+        """Raises OSError while nothing can be known: nothing new leaves then."""
         try:
             found = self._connected().ask("statement", since=since)
         except OSError as error:
             self._trouble = str(error)
-            return None
+            raise
         self._trouble = ""
         return Statement(
             time=found["time"],
