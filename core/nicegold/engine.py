@@ -7,7 +7,7 @@ backtest, on paper, live and in a replay.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Final, TypeAlias, get_args
 
@@ -60,6 +60,7 @@ Fold: TypeAlias = Callable[[Any], None]
 Sound: TypeAlias = Callable[[Any], bool]
 _MARKET: Final = OrderType.MARKET
 _EXECUTIONS: Final = get_args(Execution)
+_NONE: Final[tuple[Objection, ...]] = ()
 _QUESTIONS: Final = frozenset({"fetch_statement", "find_order"})
 
 
@@ -105,6 +106,7 @@ class Engine:
         self._rests = host.call("rests")
         #: Whose venue's books are compared with ours; until they agree, no new risk is taken.
         self._compared = frozenset(host.each("fetch_statement"))
+        self._is_compared = bool(self._compared)
         #: By order, symbol and currency, the sequence at which it last changed.
         self._touched: dict[str, int] = {}
         self._compares = False
@@ -413,17 +415,18 @@ class Engine:
     def _object(self, order: Order) -> bool:
         """Whether anybody objects; then the order is vetoed."""
         objections = self._objections(order)
-        if objections:
-            self._tell(Vetoed(order=order, objections=objections, time=order.time))
-        return bool(objections)
+        if not objections:
+            return False
+        self._tell(Vetoed(order=order, objections=list(objections), time=order.time))
+        return True
 
-    def _objections(self, order: Order) -> list[Objection]:
+    def _objections(self, order: Order) -> Sequence[Objection]:
         ours = self._own_objections(order)
         if ours:
             # Risk checks are not asked about an order that makes no sense.
             return [Objection(ENGINE, reason) for reason in ours]
         replies = self._check_order(order, self.portfolio)
-        return [Objection(reply.plugin, reply.reason) for reply in replies] if replies else []
+        return [Objection(reply.plugin, reply.reason) for reply in replies] if replies else _NONE
 
     def _own_objections(self, order: Order) -> list[str]:
         portfolio = self.portfolio
@@ -443,7 +446,7 @@ class Engine:
         # An exit that is changed may have outlived its parent.
         if order.parent and order.parent not in portfolio.orders and order.id not in portfolio.orders:
             objections.append(f"its parent {order.parent} is not working")
-        if self._compared:
+        if self._is_compared:
             objections += self._unexplained(order)
         return objections
 
@@ -524,7 +527,7 @@ class Engine:
         self.sequence += 1
         self._record(event)
         self._folds.get(type(event), self._advance)(event)
-        if self._compared:
+        if self._is_compared:
             self._touch(event)
         if self._watches:
             self._show(event)

@@ -368,7 +368,7 @@ class Portfolio:
             return
         quantity = fill.quantity if fill.side is _BUY else -fill.quantity
         # First, as it can raise: a fill is booked whole or not at all.
-        value = self.instruments[fill.symbol].lot_size * fill.rate
+        lot = self.instruments[fill.symbol].lot_size
         self._trades[fill.order_id] = (*trades, fill)
         if self._busted and fill.trade_id in self._busted:
             return
@@ -382,11 +382,11 @@ class Portfolio:
             self._end(fill.order_id)
         else:
             self.advance(fill)
-        self._trade(fill, quantity, fill.commission, value)
+        self._trade(fill, quantity, fill.commission, lot)
 
-    def _trade(self, fill: Fill, quantity: Decimal, commission: Decimal, value: Decimal) -> None:
-        """Book *quantity* signed lots at the price of *fill*."""
-        symbol, price = fill.symbol, fill.price
+    def _trade(self, fill: Fill, quantity: Decimal, commission: Decimal, lot: Decimal) -> None:
+        """Book *quantity* signed lots, of *lot* units each, at the price of *fill*."""
+        symbol, price, value = fill.symbol, fill.price, lot * fill.rate
         flat, mine = self._flat[symbol], (fill.strategy, symbol)
         before, held = self._positions.get(symbol, flat), self._held.get(mine, flat)
         after = self._positions[symbol] = before.after(quantity, price, value)
@@ -394,15 +394,14 @@ class Portfolio:
         self._held[mine] = after if held is before else held.after(quantity, price, value)
         self.commission += commission
         self._pay(after.realized - before.realized - commission)
-        self._value(after)
+        self._value(after, lot)
         # A fill can come before the first price, and equity must not wait for it.
         if symbol not in self._prices:
             self._prices[symbol] = float(price)
 
-    def _value(self, position: Position) -> None:
+    def _value(self, position: Position, lot: Decimal) -> None:
         """Note what equity is made of."""
         if position.quantity:
-            lot = self.instruments[position.symbol].lot_size
             self._open[position.symbol] = (float(position.quantity * lot), float(position.cost * lot))
         else:
             self._open.pop(position.symbol, None)
@@ -420,7 +419,9 @@ class Portfolio:
         """Let go of orders that ended long ago, so that memory does not grow with all that ever traded."""
         while self._ended and self._ended[0][0] < self.time - KEPT:
             _, order_id = self._ended.popleft()
-            self._busted.difference_update(each.trade_id for each in self._trades.pop(order_id, ()))
+            trades = self._trades.pop(order_id, ())
+            if self._busted:
+                self._busted.difference_update(each.trade_id for each in trades)
             strategy = self._strategies.pop(order_id, "")
             number = order_id.removeprefix(f"{strategy}-")
             if number.isdecimal():
@@ -434,8 +435,8 @@ class Portfolio:
         self._busted.add(busted.trade_id)
         if fill is None or is_known:
             return
-        value = self.instruments[fill.symbol].lot_size * fill.rate
-        self._trade(fill, -fill.signed_quantity, -fill.commission, value)
+        lot = self.instruments[fill.symbol].lot_size
+        self._trade(fill, -fill.signed_quantity, -fill.commission, lot)
         state = self._working.get(busted.order_id)
         if state is not None:
             filled = max(state.filled - fill.quantity, ZERO)
@@ -487,7 +488,7 @@ class Portfolio:
         self.reconciled.clear()
         self._open.clear()
         for position in known.positions:
-            self._value(position)
+            self._value(position, self.instruments[position.symbol].lot_size)
 
     def _add_break(self, found: Break) -> None:
         self.breaks[found.broker, found.kind, found.about] = found

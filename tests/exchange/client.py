@@ -38,7 +38,9 @@ class Exchange:
             [sys.executable, "-m", "tests.exchange", *ports, *self._options], cwd=ROOT, stdout=subprocess.PIPE
         )
         assert self.process.stdout is not None
-        said = json.loads(self.process.stdout.readline())
+        line = self.process.stdout.readline()
+        assert line, f"the exchange has ended with {self.process.wait(PATIENCE)} at its start: {ports}"
+        said = json.loads(line)
         self.port, self._control_port = said["port"], said["control_port"]
         self._control = _Lines(self._control_port)
 
