@@ -6,6 +6,7 @@
 import nicegold.pure  # noqa: F401  # first, as it says what all others are loaded from
 
 # isort: split
+from nicegold.books import OrderState, Position, Snapshot
 from nicegold.clock import Clock, show_time
 from nicegold.columns import find_columns, refuse_missing, refuse_unknown
 from nicegold.fields import multiplier, show_line
@@ -58,9 +59,8 @@ from nicegold.model import (
 )
 from nicegold.openings import refuse_other_clock
 from nicegold.ordering import bracket, reach
-from nicegold.orders import OrderState
 from nicegold.plugin import hookimpl, plugin
-from nicegold.portfolio import NoRate, Portfolio, Position, Snapshot
+from nicegold.portfolio import NoRate, Portfolio
 from nicegold.quality import (
     Defect,
     OtherTimeframe,

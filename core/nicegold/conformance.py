@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import inspect
 import threading
-import time
 import unittest
 from collections.abc import Callable
 from decimal import Decimal
@@ -59,6 +58,8 @@ _BID, _ASK = Decimal("1999.50"), Decimal("2000.50")
 #: A limit that rests below the market, and a market that meets it.
 _LIMIT, _LOW_BID, _LOW_ASK = Decimal("1990.00"), Decimal("1988.00"), Decimal("1989.00")
 _CENT = Decimal("0.01")
+#: Seconds between two looks at what is waited for.
+_STEP = 0.005
 
 
 class NotConformant(AssertionError):
@@ -72,7 +73,7 @@ class NotTried(unittest.SkipTest):
 class Rig(Protocol):
     """A broker and its venue. Subclass it, and override what you can do; the rest answers NotImplemented.
 
-    *patience* is the seconds within which what must happen has happened.
+    *patience* is the seconds, waited, within which what must happen has happened.
     """
 
     patience: float = 10.0
@@ -228,7 +229,7 @@ class Trial:
         self._failure = ""
         self._stream: threading.Thread | None = None
         self._time = START
-        self._orders: dict[str, Order] = {}
+        self._count = 0
         self._is_started = self._is_ended = False
 
     # The broker.
@@ -310,18 +311,17 @@ class Trial:
     def order(self, side: Side = Side.BUY, quantity: str = "0.10", price: Decimal | None = None) -> Order:
         """A new one: at market, or with a limit of *price*."""
         self._time += SECOND
-        order = Order(
+        self._count += 1
+        return Order(
             symbol=INSTRUMENT.symbol,
             side=side,
             quantity=Decimal(quantity),
             order_type=OrderType.MARKET if price is None else OrderType.LIMIT,
             price=price,
-            id=f"case-{len(self._orders) + 1}",
+            id=f"case-{self._count}",
             strategy="case",
             time=self._time,
         )
-        self._orders[order.id] = order
-        return order
 
     def placed(self, order: Order) -> Placed | Accepted | Rejected:
         """What is answered to it."""
@@ -330,14 +330,14 @@ class Trial:
             raise NotConformant("place_order answers None to an order that is its own")
         return answer
 
-    def working(self, price: Decimal = _LIMIT) -> Order:
-        """One that rests at the venue."""
-        order = self.order(price=price)
+    def working(self) -> Order:
+        """One that rests at the venue. Raises NotTried if it takes no limit."""
+        order = self.order(price=_LIMIT)
         answer = self.placed(order)
         if isinstance(answer, Placed):
             self.until(lambda: bool(self.told(order, Accepted)), "a resting order is not Accepted")
-        else:
-            _require(isinstance(answer, Accepted), f"a good order is answered with {answer}")
+        elif isinstance(answer, Rejected):
+            raise NotTried(f"a limit is refused: {answer.reason}")
         return order
 
     def filled(self, side: Side = Side.BUY, quantity: str = "0.10") -> Order:
@@ -350,7 +350,7 @@ class Trial:
 
     def until_filled(self, order: Order) -> None:
         self.until(
-            lambda: sum(each.quantity for each in self.fills(order)) >= order.quantity,
+            lambda: _traded(self.fills(order)) >= order.quantity,
             f"the fills of a market order of {order.quantity} do not add up to it",
         )
 
@@ -384,13 +384,13 @@ class Trial:
 
     def until(self, holds: Callable[[], bool], otherwise: str) -> None:
         """Wait until it holds; not within the rig's patience is NotConformant, with *otherwise*."""
-        deadline = time.monotonic() + self._rig.patience
+        left = self._rig.patience
         while not holds():
             with self._heard:
-                left = deadline - time.monotonic()
                 if left <= 0 or self._failure:
                     raise NotConformant(f"{otherwise}{'; ' if self._failure else ''}{self._failure}")
-                self._heard.wait(min(left, 0.005))
+                self._heard.wait(_STEP)
+            left -= _STEP
 
     def stream_ends(self) -> None:
         """Raises NotTried without a stream."""
@@ -415,17 +415,21 @@ class Trial:
         self.until(is_answered, "fetch_statement answers None although the venue is there")
         return found[0]
 
-    def known(self, order: Order, kind: type[Any]) -> list[Execution | Absent]:
-        """What find_order says, once there is one of *kind* in it."""
+    def known(self, order: Order, holds: Callable[[list[Any]], bool], otherwise: str) -> list[Any]:
+        """What find_order says, once it *holds* of it; None counts as nothing."""
         self.needs("find_order")
-        found: list[Execution | Absent] = []
+        found: list[Any] = []
 
         def is_found() -> bool:
             found[:] = self.ask("find_order", order) or []
-            return any(isinstance(each, kind) for each in found)
+            return holds(found)
 
-        self.until(is_found, f"find_order never tells of the {kind.__name__}")
+        self.until(is_found, otherwise)
         return found
+
+
+def _traded(told: list[Any]) -> Decimal:
+    return sum((each.quantity for each in told if isinstance(each, Fill)), ZERO)
 
 
 # Before and after trading.
@@ -521,6 +525,8 @@ def _has_left(trial: Trial) -> None:
     there = len(trial.at_venue(order))
     if isinstance(answer, Placed):
         trial.until(lambda: len(trial.at_venue(order)) == 1, "what is Placed never comes to the venue")
+    elif isinstance(answer, Rejected):
+        raise NotTried(f"a limit is refused: {answer.reason}")
     else:
         _require(there == 1, f"answered with {type(answer).__name__}, and the venue has it {there} times")
 
@@ -530,7 +536,7 @@ def _lost_request(trial: Trial) -> None:
     """A request that is lost raises, or is Placed where nobody waits: its end is the venue's to say."""
     trial.start()
     trial.venue("lose_next_request")
-    _require_doubt(trial.reply("place_order", trial.order(price=_LIMIT)), "a request that was lost")
+    _require_doubt(trial.reply("place_order", trial.order()), "a request that was lost")
 
 
 @_case("B10")
@@ -538,7 +544,7 @@ def _lost_answer(trial: Trial) -> None:
     """The same for an answer that is lost: the order may be alive (docs/what-happens-when.md, "in doubt")."""
     trial.start()
     trial.venue("lose_next_answer")
-    _require_doubt(trial.reply("place_order", trial.order(price=_LIMIT)), "an order whose answer was lost")
+    _require_doubt(trial.reply("place_order", trial.order()), "an order whose answer was lost")
 
 
 def _require_doubt(reply: Reply | None, about: str) -> None:
@@ -553,8 +559,8 @@ def _sent_once(trial: Trial) -> None:
     trial.start()
     trial.venue("lose_next_answer")
     before = trial.venue("sendings")
-    trial.reply("place_order", trial.order(price=_LIMIT))
-    trial.working()
+    trial.reply("place_order", trial.order())
+    trial.settle()
     count = trial.venue("sendings") - before - 1
     _require(count == 1, f"it was sent {count} times")
 
@@ -569,7 +575,7 @@ def _same_id(trial: Trial) -> None:
     trial.until(lambda: bool(trial.fills(order)), "a limit that the market meets does not fill")
     trial.settle()
     # Under whatever id: all trades but the one that settled.
-    total = sum(each.quantity for each in trial.fills()) - INSTRUMENT.quantity_step
+    total = _traded(trial.fills()) - INSTRUMENT.quantity_step
     _require(total == order.quantity, f"placed twice with one id, {total} of {order.quantity} filled")
 
 
@@ -658,7 +664,8 @@ def _same_trade(trial: Trial) -> None:
     order = trial.filled()
     told = {each.trade_id for each in trial.fills(order)}
     for _ in range(2):
-        again = {each.trade_id for each in trial.known(order, Fill) if isinstance(each, Fill)}
+        found = trial.known(order, bool, "find_order says nothing of an order that has traded")
+        again = {each.trade_id for each in found if isinstance(each, Fill)}
         _require(again == told, f"told as {sorted(told)}, and when asked about as {sorted(again)}")
 
 
@@ -668,7 +675,7 @@ def _adds_up(trial: Trial) -> None:
     trial.start()
     order = trial.filled(quantity="0.30")
     trial.settle()
-    total = sum(each.quantity for each in trial.fills(order))
+    total = _traded(trial.fills(order))
     _require(total == order.quantity, f"{total} filled of {order.quantity}")
 
 
@@ -725,7 +732,7 @@ def _reconnect(trial: Trial) -> None:
     trial.venue("disconnect", False)
     trial.until(lambda: bool(trial.fills(order)), "a trade of while there was no connection is never told")
     trial.settle()
-    total = sum(each.quantity for each in trial.fills(order))
+    total = _traded(trial.fills(order))
     _require(total == order.quantity, f"{total} filled of {order.quantity}")
 
 
@@ -815,11 +822,14 @@ def _what_happened(trial: Trial) -> None:
     order = trial.order()
     trial.reply("place_order", order)
     trial.move()
-    found = trial.known(order, Fill)
+    found = trial.known(
+        order,
+        lambda told: _traded(told) >= order.quantity,
+        f"what find_order tells does not add up to the {order.quantity} that have traded",
+    )
     kinds = [type(each).__name__ for each in found]
     _require(kinds[0] == "Accepted", f"it is told as {', '.join(kinds)}")
-    total = sum(each.quantity for each in found if isinstance(each, Fill))
-    _require(total == order.quantity, f"{total} of {order.quantity} are told as filled")
+    _require(_traded(found) == order.quantity, f"{_traded(found)} of {order.quantity} are told as filled")
     strange = [each for each in found if getattr(each, "order_id", "") != order.id]
     _require(not strange, f"asked about {order.id}, it tells of {strange}")
 
@@ -830,7 +840,7 @@ def _never_there(trial: Trial) -> None:
     trial.needs("find_order")
     trial.start()
     trial.venue("lose_next_request")
-    order = trial.order(price=_LIMIT)
+    order = trial.order()
     trial.reply("place_order", order)
     found = trial.ask("find_order", order)
     if found is None:
@@ -851,7 +861,7 @@ def _silence(trial: Trial) -> None:
     found = trial.ask("find_order", order)
     _require(found is None, f"the venue says nothing, and find_order {found}")
     trial.venue("silence", False)
-    trial.known(order, Accepted)
+    trial.known(order, bool, "find_order stays silent although the venue speaks again")
 
 
 @_case("B32")

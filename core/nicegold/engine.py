@@ -12,6 +12,7 @@ from decimal import Decimal
 from typing import Any, Final, TypeAlias, get_args
 
 from nicegold.answers import Replies, Reply, shown
+from nicegold.books import Snapshot
 from nicegold.host import ENGINE, Host
 from nicegold.model import (
     Absent,
@@ -48,7 +49,7 @@ from nicegold.model import (
     Vetoed,
     stamped,
 )
-from nicegold.portfolio import NoRate, Portfolio, Snapshot, opposite_of, price_of
+from nicegold.portfolio import NoRate, Portfolio, opposite_of, price_of
 from nicegold.reconciliation import Comparison, defect
 from nicegold.values import ZERO, is_sound_bar, is_sound_quote, misfit
 

@@ -6,11 +6,11 @@ arrives after the cancel.
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import Final
 
 import msgspec
 
+from nicegold.books import TERMINAL, OrderState
 from nicegold.model import (
     Absent,
     Accepted,
@@ -28,59 +28,12 @@ from nicegold.model import (
     Triggered,
     Unknown,
 )
-from nicegold.values import ZERO
-
-#: No event but a late fill changes an order that is in one of these, and a fill changes only `filled`.
-TERMINAL: Final = frozenset(
-    {OrderStatus.FILLED, OrderStatus.CANCELED, OrderStatus.REJECTED, OrderStatus.EXPIRED}
-)
 
 # In Python 3.11 looking a member up in its enum is a function call.
 _NEW: Final = OrderStatus.NEW
 _PARTIALLY_FILLED: Final = OrderStatus.PARTIALLY_FILLED
 _FILLED: Final = OrderStatus.FILLED
 _UNANSWERED: Final = frozenset({OrderStatus.PENDING_NEW, OrderStatus.UNKNOWN})
-_RESTING: Final = frozenset({OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED})
-
-
-class OrderState(msgspec.Struct, frozen=True, gc=False):
-    """An order and how far it has come.
-
-    *asked* is a replace that the venue has not answered, *unanswered* how many cancels and replaces
-    it has not: an order is pending until all of them are. *resent* is whether it was sent again,
-    after it was certain that the venue never had it.
-    """
-
-    order: Order
-    status: OrderStatus = OrderStatus.PENDING_NEW
-    filled: Decimal = ZERO
-    triggered: bool = False
-    venue_order_id: str = ""
-    asked: Replace | None = None
-    unanswered: int = 0
-    resent: bool = False
-
-    @property
-    def is_working(self) -> bool:
-        """Whether it may still fill. An unknown order may."""
-        return self.status not in TERMINAL
-
-    @property
-    def is_resting(self) -> bool:
-        """Whether the venue has it and owes no answer about it."""
-        return self.status in _RESTING
-
-    @property
-    def remaining(self) -> Decimal:
-        """Lots that may still fill, by the larger of the terms that may be in force."""
-        if self.status in TERMINAL:
-            return ZERO
-        left = _most(self) - self.filled
-        return left if left > ZERO else ZERO
-
-    def is_filled_by(self, fill: Fill) -> bool:
-        """Whether *fill* surely ends it."""
-        return self.asked is None and self.filled + fill.quantity >= self.order.quantity
 
 
 def advance(state: OrderState, event: Event) -> OrderState:
@@ -136,7 +89,7 @@ def _filled(state: OrderState, fill: Fill) -> OrderState:
     filled = state.filled + fill.quantity
     if state.status in TERMINAL:
         return _with(state, filled=filled)
-    if filled >= _most(state):
+    if filled >= state.most:
         return _with(state, filled=filled, status=_FILLED, asked=None, unanswered=0)
     changed = _with(state, filled=filled)
     return _with(changed, status=_settled(changed))
@@ -186,13 +139,6 @@ def _settled(state: OrderState) -> OrderStatus:
         cancels = state.asked is None or state.unanswered > 1
         return OrderStatus.PENDING_CANCEL if cancels else OrderStatus.PENDING_REPLACE
     return _PARTIALLY_FILLED if state.filled else _NEW
-
-
-def _most(state: OrderState) -> Decimal:
-    """The larger of the quantities that may be in force."""
-    if state.asked is None or state.asked.quantity is None:
-        return state.order.quantity
-    return max(state.order.quantity, state.asked.quantity)
 
 
 _with = msgspec.structs.replace

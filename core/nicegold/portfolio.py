@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import msgspec
 
+from nicegold.books import TERMINAL, OrderState, Position, Snapshot
 from nicegold.model import (
     Account,
     Bar,
@@ -34,7 +35,7 @@ from nicegold.model import (
     Side,
     Swap,
 )
-from nicegold.orders import TERMINAL, OrderState, advance
+from nicegold.orders import advance
 from nicegold.sessions import DAY
 from nicegold.values import ZERO
 
@@ -52,70 +53,6 @@ def price_of(market: Market) -> float:
 
 class NoRate(ValueError):
     """Nothing says what one currency is worth in the account's."""
-
-
-class Position(msgspec.Struct, frozen=True, gc=False):
-    """A net position: *quantity* lots, negative when short, that cost *cost* (price times lots).
-
-    *realized* is account currency, before commission and swap.
-    """
-
-    symbol: str
-    quantity: Decimal = ZERO
-    cost: Decimal = ZERO
-    realized: Decimal = ZERO
-
-    @property
-    def average_price(self) -> Decimal:
-        """What the open lots cost on average; 0 when flat."""
-        return self.cost / self.quantity if self.quantity else ZERO
-
-    def after(self, quantity: Decimal, price: Decimal, value: Decimal) -> Position:
-        """This position once *quantity* signed lots traded at *price*.
-
-        *value* is what one lot gains when the price rises by one, in account currency.
-        """
-        held, after = self.quantity, self.quantity + quantity
-        if not held or (held > 0) is (quantity > 0):
-            return Position(self.symbol, after, self.cost + quantity * price, self.realized)
-        if not after:
-            realized = self.realized + (held * price - self.cost) * value
-            return Position(self.symbol, after, ZERO, realized)
-        closed = -quantity if abs(quantity) < abs(held) else held
-        # The cost that leaves is also the cost in the profit, so rounding here cannot make money.
-        left = self.cost if closed == held else self.cost * closed / held
-        return Position(
-            self.symbol,
-            after,
-            self.cost - left + (quantity + closed) * price,
-            self.realized + (closed * price - left) * value,
-        )
-
-
-class Snapshot(Event, frozen=True, kw_only=True):
-    """All that a portfolio knows, but whether it was compared with a venue's books, at one moment.
-
-    *numbers* has by strategy the number of its last order. Fields are as the portfolio keeps them.
-    """
-
-    cash: Decimal
-    commission: Decimal
-    swap: Decimal
-    time: int
-    halted: str
-    fills: int
-    prices: dict[str, float]
-    heard_at: dict[str, int]
-    positions: list[Position]
-    held: list[tuple[str, Position]]
-    working: list[OrderState]
-    strategies: dict[str, str]
-    trades: dict[str, list[Fill]]
-    busted: list[str]
-    ended: list[tuple[int, str]]
-    forgotten: dict[str, int]
-    breaks: list[Break]
-    numbers: dict[str, int]
 
 
 class Portfolio:

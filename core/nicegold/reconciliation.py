@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Final
 
+from nicegold.books import TERMINAL, OrderState
 from nicegold.model import (
     Accepted,
     Break,
@@ -25,7 +26,6 @@ from nicegold.model import (
     Statement,
     VenueOrder,
 )
-from nicegold.orders import TERMINAL, OrderState
 from nicegold.portfolio import Portfolio
 from nicegold.values import ZERO, is_finite, misfit
 

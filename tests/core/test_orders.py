@@ -29,7 +29,8 @@ from nicegold import (
     Triggered,
     Unknown,
 )
-from nicegold.orders import TERMINAL, advance
+from nicegold.books import TERMINAL
+from nicegold.orders import advance
 
 ID = "s-1"
 S = OrderStatus

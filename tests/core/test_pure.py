@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from hatch_build import MODULES
-from nicegold import engine, pure
+from nicegold import Event, OrderState, Position, engine, pure
 from tests.ops.commandline import Answer, market_in, spawned
 
 WHAT_RUNS = """
@@ -47,6 +47,15 @@ def test_python_runs_where_it_is_asked_for(asked):
     )
 
     assert f"{[] if asked == '1' else list(MODULES)}\n" == done.stdout
+
+
+def test_what_is_read_from_the_journal_is_not_compiled():
+    """A compiled class forgets what its lists hold, so a decoder would make dicts of what was in them."""
+    kinds = [Event, OrderState, Position]
+    for kind in kinds:
+        kinds += kind.__subclasses__()
+
+    assert {kind.__module__ for kind in kinds}.isdisjoint(f"nicegold.{name}" for name in MODULES)
 
 
 def needs_compiled_modules() -> None:

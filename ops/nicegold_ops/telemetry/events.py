@@ -23,8 +23,9 @@ from nicegold import (
     Started,
     Vetoed,
 )
+from nicegold.books import TERMINAL
 from nicegold.host import ENGINE
-from nicegold.orders import TERMINAL, advance
+from nicegold.orders import advance
 from nicegold_ops.telemetry.counts import Cell, Counts, LabelGuard
 from nicegold_ops.telemetry.metrics import Labels
 
