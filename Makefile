@@ -17,7 +17,7 @@ uv = $(shell command -v uv || echo $(bin)/uv)
 native := ops/nicegold_ops/telemetry/_watched.c \
     $(addprefix core/nicegold/,answers.py engine.py indicators.py matching.py orders.py portfolio.py values.py venue.py)
 
-reference := $(wildcard docs/reference/*.md)
+reference := $(wildcard docs/reference/*.md) docs/write-a-broker.md
 rules := $(wildcard alerts/*.rules.yaml)
 rule_tests := $(wildcard alerts/*.test.yaml)
 
