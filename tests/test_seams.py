@@ -32,10 +32,11 @@ class Seam(NamedTuple):
 
 SEAMS = (
     # Core.
+    Seam("nicegold.conformance", "threading.Thread", "a stream blocks, and a case goes on beside it"),
     Seam("nicegold.files", "disk", "reads the files of market data that a feed names"),
     Seam("nicegold.pure", "os.environ.get Path.exists", "asked while core is imported: compiled or not"),
     # What a run is made of.
-    Seam("nicegold_ops.journal", "sqlalchemy.create_engine Path.mkdir", "its file; bootstrap takes a store"),
+    Seam("nicegold_ops.store.place", "sqlalchemy.create_engine Path.mkdir", "its file or server"),
     Seam("nicegold_ops.session", "threading.Thread", "streams block; a simulator calls the engine itself"),
     Seam("nicegold_ops.pager", "threading.Thread", "a notifier may hang, and trading does not wait for it"),
     Seam("nicegold_ops.quarantine", "disk", "a file a feed, for a person: nothing reads it again"),
@@ -484,9 +485,11 @@ def test_no_seam_is_listed_that_is_not_there():
 def test_core_reads_files_and_does_nothing_else():
     core = {module: {kind_of(use.name) for use in uses} for module, uses in used().items() if uses}
 
-    assert {"nicegold.files": {"disk"}, "nicegold.pure": {"disk", "environment"}} == {
-        module: kinds for module, kinds in core.items() if module.startswith("nicegold.")
-    }
+    assert {
+        "nicegold.conformance": {"thread"},
+        "nicegold.files": {"disk"},
+        "nicegold.pure": {"disk", "environment"},
+    } == {module: kinds for module, kinds in core.items() if module.startswith("nicegold.")}
 
 
 # What it finds at all.

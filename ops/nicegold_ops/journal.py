@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import reduce
 from operator import or_
@@ -35,7 +35,9 @@ from nicegold import (
     Started,
     Unknown,
 )
-from nicegold_ops.errors import DataError, NicegoldError
+from nicegold_ops.errors import DataError
+from nicegold_ops.store.place import StoreFailed, open_store, place_of, readable, said
+from nicegold_ops.store.tables import blocks, runs
 
 _MARKET = frozenset({Bar, Quote})
 #: With these a block is closed and on the disk before anything else happens.
@@ -58,28 +60,11 @@ _AT_ONCE = frozenset(
 #: Events in a block before it is written anyway.
 BLOCK_SIZE = 4000
 _GENESIS = bytes(32)
-
-metadata = sa.MetaData()
-runs = sa.Table(
-    "runs",
-    metadata,
-    sa.Column("run", sa.String, primary_key=True),
-    sa.Column("mode", sa.String, nullable=False),
-    sa.Column("started_at", sa.BigInteger, nullable=False),
-)
-blocks = sa.Table(
-    "blocks",
-    metadata,
-    sa.Column("run", sa.String, sa.ForeignKey("runs.run"), primary_key=True),
-    sa.Column("number", sa.Integer, primary_key=True),
-    sa.Column("first_sequence", sa.BigInteger, nullable=False),
-    sa.Column("last_sequence", sa.BigInteger, nullable=False),
-    sa.Column("payload", sa.LargeBinary, nullable=False),
-    sa.Column("digest", sa.LargeBinary, nullable=False),
-)
+#: Built once: building it costs as much as running it.
+_ADD_BLOCK = blocks.insert()
 
 
-class JournalFailed(NicegoldError):
+class JournalFailed(StoreFailed):
     """The journal cannot be written; nothing may leave."""
 
 
@@ -122,36 +107,14 @@ def journal_path(state: Path) -> Path:
     return state / "journal.sqlite"
 
 
-def open_journal(path: Path | None, *, durable: bool = True) -> sa.Engine:
-    """The journal in the SQLite file *path*, made when missing; in memory for None.
-
-    *durable* is whether a commit waits for the disk. Raises DataError when the file is no journal.
-    """
-    if path is not None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    engine = sa.create_engine(f"sqlite:///{path}" if path else "sqlite://")
-
-    @sa.event.listens_for(engine, "connect")
-    def _prepare(connection: sqlite3.Connection, _: object) -> None:
-        # A block is one row: of some hundred bytes in a session, of some hundred thousand in a backtest.
-        # Larger pages take a quarter off writing the latter, and a tenth more for the former. For a new file.
-        connection.execute("PRAGMA page_size = 32768")
-        connection.execute("PRAGMA journal_mode = WAL")
-        # What left nothing outside can be run again, so it need not survive the loss of power.
-        connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'OFF'}")
-
-    try:
-        metadata.create_all(engine)
-    except sa.exc.OperationalError as error:
-        engine.dispose()
-        raise JournalFailed(f"{path}: the journal cannot be opened: {error.orig}") from None
-    # SQLite's message is not text where it quotes what is damaged.
-    except (sa.exc.DatabaseError, UnicodeDecodeError) as error:
-        engine.dispose()
-        raise DataError(
-            f"{path} is not a journal: {_said(error)}; move it away, or name another folder in [run] state"
-        ) from None
-    return engine
+def open_journal(
+    path: Path | None,
+    *,
+    durable: bool = True,
+    connect: Callable[[], sqlite3.Connection] | None = None,
+) -> sa.Engine:
+    """The journal in the SQLite file *path*, made when missing; in memory for None. See `open_store`."""
+    return open_store(path, durable=durable, connect=connect)
 
 
 class Journal:
@@ -219,14 +182,15 @@ class Journal:
         digest = hashlib.sha256(self._digest + payload).digest()
         with self._transaction() as connection:
             connection.execute(
-                blocks.insert().values(
-                    run=self._run.run,
-                    number=self._number,
-                    first_sequence=self._first,
-                    last_sequence=sequence,
-                    payload=payload,
-                    digest=digest,
-                )
+                _ADD_BLOCK,
+                {
+                    "run": self._run.run,
+                    "number": self._number,
+                    "first_sequence": self._first,
+                    "last_sequence": sequence,
+                    "payload": payload,
+                    "digest": digest,
+                },
             )
         self._pending.clear()
         self._events = 0
@@ -248,7 +212,7 @@ class _Transaction:
 
     def __init__(self, store: sa.Engine) -> None:
         self._begun = store.begin()
-        self._place = store.url.database
+        self._place = place_of(store)
 
     def __enter__(self) -> sa.Connection:
         return self._begun.__enter__()
@@ -260,14 +224,14 @@ class _Transaction:
             error = failure
         if isinstance(error, sa.exc.DBAPIError):
             raise JournalFailed(
-                f"{self._place}: the journal cannot be written: {error.orig}; trading has stopped, "
+                f"{self._place}: the journal cannot be written: {said(error)}; trading has stopped, "
                 "what was recorded before is kept"
             ) from None
 
 
 def all_runs(store: sa.Engine) -> list[Run]:
     """The runs in the journal, oldest first."""
-    with _readable(store), store.connect() as connection:
+    with readable(store), store.connect() as connection:
         rows = connection.execute(runs.select().order_by(runs.c.started_at, runs.c.run))
         return [Run(*row) for row in rows]
 
@@ -276,11 +240,11 @@ def find_run(store: sa.Engine, run: str | None) -> Run:
     """The run of that id, or the last one for None. Raises DataError that names what there is."""
     known = all_runs(store)
     if not known:
-        raise DataError(f"{store.url.database} holds no run yet")
+        raise DataError(f"{place_of(store)} holds no run yet")
     found = next((each for each in known if each.run == run), None) if run else known[-1]
     if found is None:
         last = ", ".join(each.run for each in known[-5:])
-        raise DataError(f'{store.url.database} holds no run "{run}"; the last ones are {last}')
+        raise DataError(f'{place_of(store)} holds no run "{run}"; the last ones are {last}')
     return found
 
 
@@ -301,6 +265,20 @@ def read(store: sa.Engine, run: str) -> Iterator[Event]:
         yield market
 
 
+def numbered(events: Iterable[Event]) -> Iterator[tuple[int, Event]]:
+    """What `read` gives, each event with its number in the run, without what is said about the reading."""
+    sequence = 0
+    for event in events:
+        match event:
+            case MarketRead():
+                sequence += event.events
+            case Received():
+                pass
+            case _:
+                sequence += 1
+                yield sequence, event
+
+
 def tail(store: sa.Engine, run: str) -> Iterator[Event]:
     """The events of *run* from its last snapshot on; all of them when it has none.
 
@@ -317,8 +295,7 @@ def tail(store: sa.Engine, run: str) -> Iterator[Event]:
 def _last_with_snapshot(store: sa.Engine, run: str) -> int:
     """The number of the last block that holds a snapshot; 0 when there is none."""
     newest = blocks.select().where(blocks.c.run == run).order_by(blocks.c.number.desc())
-    with _readable(store), store.connect().execution_options(yield_per=10) as connection:
-        rows = connection.execute(newest)
+    with _streamed(store, newest, 10) as rows:
         return next((row.number for row in rows if _SNAPSHOT in bytes(row.payload or b"")), 0)
 
 
@@ -329,43 +306,39 @@ def _stored(store: sa.Engine, run: str, first: int = 0) -> Iterator[Event]:
         digest = hashlib.sha256(digest + payload).digest()
         if block.number != number or block.digest != digest:
             raise DataError(
-                f"{store.url.database}: block {number} of run {run} is missing or was changed; "
+                f"{place_of(store)}: block {number} of run {run} is missing or was changed; "
                 "the events before it are sound"
             )
         try:
             events = _decoder.decode_lines(payload)
         except ValueError as error:  # its digest is right: it was written by something else
             raise DataError(
-                f"{store.url.database}: block {number} of run {run} cannot be read: {error}"
+                f"{place_of(store)}: block {number} of run {run} cannot be read: {error}"
             ) from None
         yield from events
 
 
 def _digest_of(store: sa.Engine, run: str, number: int) -> bytes:
     query = sa.select(blocks.c.digest).where(blocks.c.run == run, blocks.c.number == number)
-    with _readable(store), store.connect() as connection:
+    with readable(store), store.connect() as connection:
         return bytes(connection.execute(query).scalar() or b"")
 
 
 def _rows(store: sa.Engine, run: str, first: int = 0) -> Iterator[Any]:
     query = blocks.select().where(blocks.c.run == run, blocks.c.number >= first).order_by(blocks.c.number)
-    with _readable(store), store.connect().execution_options(yield_per=100) as connection:
-        yield from connection.execute(query)
+    with _streamed(store, query, 100) as rows:
+        yield from rows
 
 
 @contextmanager
-def _readable(store: sa.Engine) -> Iterator[None]:
-    """Make DataError, which names the file, of what goes wrong inside."""
-    try:
-        yield
-    # Where a cell is damaged it may be of another type than its column.
-    except (sa.exc.DatabaseError, ValueError, TypeError, OverflowError, MemoryError) as error:
-        raise DataError(f"{store.url.database} cannot be read: {_said(error)}") from None
-
-
-def _said(error: Exception) -> object:
-    """What SQLite says, without what SQLAlchemy adds."""
-    return getattr(error, "orig", None) or error
+def _streamed(store: sa.Engine, query: sa.Select[Any], at_once: int) -> Iterator[Iterable[Any]]:
+    """The rows of *query*, so many at once. They are let go of also where nobody reads to the end."""
+    with (
+        readable(store),
+        store.connect().execution_options(yield_per=at_once) as connection,
+        connection.execute(query) as rows,
+    ):
+        yield rows
 
 
 def payloads(store: sa.Engine, run: str) -> bytes:

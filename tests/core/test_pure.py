@@ -51,7 +51,7 @@ def test_python_runs_where_it_is_asked_for(asked):
 
 def test_what_is_read_from_the_journal_is_not_compiled():
     """A compiled class forgets what its lists hold, so a decoder would make dicts of what was in them."""
-    kinds = [Event, OrderState, Position]
+    kinds: list[type] = [Event, OrderState, Position]
     for kind in kinds:
         kinds += kind.__subclasses__()
 

@@ -14,6 +14,7 @@ from nicegold import Bar
 from nicegold_ops import journal
 from nicegold_ops.errors import DataError, NicegoldError
 from nicegold_ops.journal import Journal, MarketRead, Received, Run, open_journal
+from nicegold_ops.store import tables
 from tests.fuzz.damage import damaged, damages
 from tests.fuzz.law import check_said
 
@@ -56,7 +57,7 @@ def _put(store: sa.Engine, payload: bytes) -> None:
     """Make *payload* the only block, with the digest that it should have."""
     with store.begin() as connection:
         connection.execute(
-            journal.blocks.update().values(payload=payload, digest=sha256(bytes(32) + payload).digest())
+            tables.blocks.update().values(payload=payload, digest=sha256(bytes(32) + payload).digest())
         )
 
 

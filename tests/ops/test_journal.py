@@ -15,11 +15,11 @@ from nicegold_ops.journal import (
     Received,
     Run,
     all_runs,
-    blocks,
     open_journal,
     payloads,
     read,
 )
+from nicegold_ops.store.tables import blocks
 
 RUN = Run("made-up", "backtest", 1)
 BAR = Bar("XAUUSD", 1, 2, 1.0, 1.0, 1.0, 1.0)

@@ -33,8 +33,9 @@ from nicegold_ops import session
 from nicegold_ops.app import App, bootstrap
 from nicegold_ops.config import PluginSettings, RunSettings, Settings
 from nicegold_ops.errors import ConfigurationError, DataError
-from nicegold_ops.journal import Run, blocks, journal_path, open_journal, read, tail
+from nicegold_ops.journal import Run, journal_path, open_journal, read, tail
 from nicegold_ops.replayed import answers_in
+from nicegold_ops.store.tables import blocks
 
 LOT = Decimal("1.00")
 

@@ -219,5 +219,6 @@ def _chain(store: sa.Engine, run: Run) -> Finding:
     try:
         events = sum(1 for _ in read(store, run.run))
     except DataError as error:
-        return Finding(f"run {run.run}", "fail", str(error), "restore the journal from a copy: nicegold restore")
+        way_out = "restore the journal from a copy: nicegold restore"
+        return Finding(f"run {run.run}", "fail", str(error), way_out)
     return Finding(f"run {run.run}", "ok", f"{events:,} records, each block as it was written")

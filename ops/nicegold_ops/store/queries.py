@@ -1,0 +1,260 @@
+"""What pages and commands ask a store, a function each. None reads a table from end to end.
+
+Lists come page by page: *limit* rows at most, and the next page begins *before* or *after* the last row
+of this one. Where nothing is said, times are ns UTC and both ends of a range belong to it. Each raises
+DataError where a row cannot be read.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from decimal import Decimal
+
+import msgspec
+import sqlalchemy as sa
+
+from nicegold import Fill, OrderState, OrderType, Position, Side
+from nicegold_ops.journal import Run
+from nicegold_ops.store.place import readable
+from nicegold_ops.store.rows import fill_in, order_in, position_in
+from nicegold_ops.store.tables import (
+    blocks,
+    busts,
+    cursors,
+    fills,
+    orders,
+    outbox,
+    positions,
+    runs,
+    vetoes,
+)
+
+
+class StoredOrder(msgspec.Struct, frozen=True):
+    """An order and how far it has come; *sequence* is 0 when an earlier run told it."""
+
+    sequence: int
+    state: OrderState
+
+
+class StoredFill(msgspec.Struct, frozen=True):
+    """A trade; *busted* is whether the venue took it back, *sequence* 0 when an earlier run told it."""
+
+    sequence: int
+    fill: Fill
+    busted: bool
+
+
+class StoredVeto(msgspec.Struct, frozen=True, kw_only=True):
+    """One objection to one order; *number* counts those to the same order."""
+
+    sequence: int
+    number: int
+    plugin: str
+    reason: str
+    time: int
+    order_id: str
+    strategy: str
+    symbol: str
+    side: Side
+    quantity: Decimal
+    order_type: OrderType
+    price: Decimal | None
+    stop_price: Decimal | None
+
+
+class Message(msgspec.Struct, frozen=True):
+    """What others are to be told: an event as JSON, known by run and sequence."""
+
+    run: str
+    sequence: int
+    topic: str
+    payload: bytes
+    created_at: int
+
+
+class Block(msgspec.Struct, frozen=True):
+    """A block of the journal as it is stored; whether its chain is sound, `journal.read` says."""
+
+    number: int
+    first_sequence: int
+    last_sequence: int
+    payload: bytes
+    digest: bytes
+
+
+# Runs.
+
+
+def newest_runs(connection: sa.Connection, *, before: Run | None = None, limit: int = 100) -> list[Run]:
+    """The runs, newest first."""
+    query = sa.select(runs.c.run, runs.c.mode, runs.c.started_at)
+    if before is not None:
+        query = query.where(sa.tuple_(runs.c.started_at, runs.c.run) < (before.started_at, before.run))
+    query = query.order_by(runs.c.started_at.desc(), runs.c.run.desc()).limit(limit)
+    with readable(connection.engine):
+        return [Run(*row) for row in connection.execute(query)]
+
+
+def blocks_between(connection: sa.Connection, run: str, first: int, last: int) -> list[Block]:
+    """The blocks of *run* that hold an event numbered from *first* to *last*."""
+    query = (
+        sa.select(*(blocks.c[name] for name in Block.__struct_fields__))
+        .where(blocks.c.run == run, blocks.c.number >= _block_with(connection, run, first))
+        .where(blocks.c.number <= _block_with(connection, run, last))
+        .order_by(blocks.c.number)
+    )
+    with readable(connection.engine):
+        found = [Block(*row) for row in connection.execute(query)]
+    return [each for each in found if each.last_sequence >= first and each.first_sequence <= last]
+
+
+def _block_with(connection: sa.Connection, run: str, sequence: int) -> int:
+    """The last block of *run* that begins at *sequence* or before.
+
+    Found by halves on the key that there is: an index by sequence would be written with each order.
+    """
+    begins = sa.select(blocks.c.first_sequence).where(
+        blocks.c.run == run, blocks.c.number == sa.bindparam("number")
+    )
+    newest = sa.select(sa.func.max(blocks.c.number)).where(blocks.c.run == run)
+
+    def first_of(number: int) -> int:
+        begins_at: int | None = connection.execute(begins, {"number": number}).scalar()
+        if begins_at is None:
+            raise ValueError(f"block {number} of run {run} is missing")
+        return begins_at
+
+    with readable(connection.engine):
+        last: int | None = connection.execute(newest).scalar()
+        count = 0 if last is None else last + 1
+        return bisect_right(range(count), sequence, key=first_of) - 1
+
+
+# Orders and fills.
+
+
+def newest_orders(
+    connection: sa.Connection, run: str, *, before: StoredOrder | None = None, limit: int = 100
+) -> list[StoredOrder]:
+    """The orders of *run*, newest first; at the end those that it took over."""
+    query = orders.select().where(orders.c.run == run)
+    if before is not None:
+        here = (before.sequence, before.state.order.id)
+        query = query.where(sa.tuple_(orders.c.sequence, orders.c.id) < here)
+    query = query.order_by(orders.c.sequence.desc(), orders.c.id.desc()).limit(limit)
+    with readable(connection.engine):
+        return [StoredOrder(row.sequence, order_in(row)) for row in connection.execute(query)]
+
+
+def order_with_fills(
+    connection: sa.Connection, run: str, order_id: str
+) -> tuple[StoredOrder | None, list[StoredFill]]:
+    """An order and its trades in their order; None for one that is not ours, which may have trades too."""
+    one = orders.select().where(orders.c.run == run, orders.c.id == order_id)
+    trades = _fills().where(fills.c.run == run, fills.c.order_id == order_id)
+    with readable(connection.engine):
+        found = [StoredOrder(row.sequence, order_in(row)) for row in connection.execute(one)]
+        told = connection.execute(trades.order_by(fills.c.sequence, fills.c.trade_id))
+        return next(iter(found), None), [_stored_fill(row) for row in told]
+
+
+def fills_between(
+    connection: sa.Connection,
+    run: str,
+    start: int,
+    end: int,
+    *,
+    after: StoredFill | None = None,
+    limit: int = 100,
+) -> list[StoredFill]:
+    """The trades of *run* from *start* until before *end*, oldest first, without those that it took over."""
+    query = _fills().where(
+        fills.c.run == run, fills.c.time >= start, fills.c.time < end, fills.c.sequence > 0
+    )
+    if after is not None:
+        query = query.where(sa.tuple_(fills.c.time, fills.c.sequence) > (after.fill.time, after.sequence))
+    query = query.order_by(fills.c.time, fills.c.sequence).limit(limit)
+    with readable(connection.engine):
+        return [_stored_fill(row) for row in connection.execute(query)]
+
+
+def _fills() -> sa.Select[tuple[object, ...]]:
+    busted = sa.exists().where(busts.c.run == fills.c.run, busts.c.trade_id == fills.c.trade_id)
+    return sa.select(fills, busted.label("busted"))
+
+
+def _stored_fill(row: sa.Row[tuple[object, ...]]) -> StoredFill:
+    return StoredFill(row.sequence, fill_in(row), bool(row.busted))
+
+
+def positions_of(connection: sa.Connection, run: str) -> list[Position]:
+    """The account's net positions in the instruments of *run*, flat ones included, by symbol."""
+    query = positions.select().where(positions.c.run == run).order_by(positions.c.symbol)
+    with readable(connection.engine):
+        return [position_in(row) for row in connection.execute(query)]
+
+
+# Vetoes.
+
+
+def newest_vetoes(
+    connection: sa.Connection, run: str, plugin: str, *, before: StoredVeto | None = None, limit: int = 100
+) -> list[StoredVeto]:
+    """What *plugin* objected to in *run*, newest first."""
+    query = vetoes.select().where(vetoes.c.run == run, vetoes.c.plugin == plugin)
+    if before is not None:
+        here = (before.sequence, before.number)
+        query = query.where(sa.tuple_(vetoes.c.sequence, vetoes.c.number) < here)
+    query = query.order_by(vetoes.c.sequence.desc(), vetoes.c.number.desc()).limit(limit)
+    with readable(connection.engine):
+        return [_veto(row) for row in connection.execute(query)]
+
+
+def veto_counts(connection: sa.Connection, run: str) -> dict[str, int]:
+    """How often each plugin objected in *run*."""
+    query = (
+        sa.select(vetoes.c.plugin, sa.func.count())
+        .where(vetoes.c.run == run)
+        .group_by(vetoes.c.plugin)
+        .order_by(vetoes.c.plugin)
+    )
+    with readable(connection.engine):
+        return dict(map(tuple, connection.execute(query)))
+
+
+def _veto(row: sa.Row[tuple[object, ...]]) -> StoredVeto:
+    fields = {name: getattr(row, name) for name in StoredVeto.__struct_fields__}
+    return StoredVeto(**fields | {"side": Side(row.side), "order_type": OrderType(row.order_type)})
+
+
+# The outbox.
+
+
+def outbox_after(connection: sa.Connection, run: str, sequence: int, *, limit: int = 1000) -> list[Message]:
+    """What others are to be told of *run* after *sequence*, in its order."""
+    query = (
+        sa.select(*(outbox.c[name] for name in Message.__struct_fields__))
+        .where(outbox.c.run == run, outbox.c.sequence > sequence)
+        .order_by(outbox.c.sequence)
+        .limit(limit)
+    )
+    with readable(connection.engine):
+        return [Message(*row) for row in connection.execute(query)]
+
+
+def runs_behind(connection: sa.Connection, reader: str) -> dict[str, int]:
+    """The runs of which *reader* has something to read in the outbox, each with its cursor."""
+    told = sa.select(sa.func.min(outbox.c.run).label("run")).cte("told", recursive=True)
+    # From one run to the next: its rows are not read, however many they are.
+    following = sa.select(sa.func.min(outbox.c.run)).where(outbox.c.run > told.c.run).scalar_subquery()
+    told = told.union_all(sa.select(following).where(told.c.run.is_not(None)))
+    done = sa.func.coalesce(cursors.c.sequence, 0)
+    more = sa.exists().where(outbox.c.run == told.c.run, outbox.c.sequence > done)
+    query = (
+        sa.select(told.c.run, done)
+        .outerjoin_from(told, cursors, (cursors.c.run == told.c.run) & (cursors.c.reader == reader))
+        .where(told.c.run.is_not(None), more)
+    )
+    with readable(connection.engine):
+        return dict(sorted(map(tuple, connection.execute(query))))

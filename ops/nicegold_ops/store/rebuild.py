@@ -1,0 +1,34 @@
+"""The projections of a run, made again from its journal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import sqlalchemy as sa
+
+from nicegold import Event
+from nicegold_ops.journal import BLOCK_SIZE, numbered, read
+from nicegold_ops.store.projections import forget, project
+
+
+def rebuild(engine: sa.Engine, run: str) -> None:
+    """Make the tables of *run* anew: of a backtest, or where they are damaged or were never made.
+
+    Not of a run that is being written. Nobody waits for it long, as it goes by some thousand events, and one
+    that is interrupted can be begun again. Raises DataError when the journal or the store cannot be read.
+    """
+    with engine.begin() as connection:
+        forget(connection, run)
+    for part in _parts(numbered(read(engine, run))):
+        with engine.begin() as connection:
+            project(connection, run, [event for _, event in part], [sequence for sequence, _ in part])
+
+
+def _parts(events: Iterator[tuple[int, Event]]) -> Iterator[list[tuple[int, Event]]]:
+    part: list[tuple[int, Event]] = []
+    for each in events:
+        part.append(each)
+        if len(part) == BLOCK_SIZE:
+            yield part
+            part = []
+    yield part
