@@ -63,10 +63,6 @@ class OrderState(msgspec.Struct, frozen=True, gc=False):
             return self.order.quantity
         return max(self.order.quantity, self.asked.quantity)
 
-    def is_filled_by(self, fill: Fill) -> bool:
-        """Whether *fill* surely ends it."""
-        return self.asked is None and self.filled + fill.quantity >= self.order.quantity
-
 
 class Position(msgspec.Struct, frozen=True, gc=False):
     """A net position: *quantity* lots, negative when short, that cost *cost* (price times lots).
@@ -83,27 +79,6 @@ class Position(msgspec.Struct, frozen=True, gc=False):
     def average_price(self) -> Decimal:
         """What the open lots cost on average; 0 when flat."""
         return self.cost / self.quantity if self.quantity else ZERO
-
-    def after(self, quantity: Decimal, price: Decimal, value: Decimal) -> Position:
-        """This position once *quantity* signed lots traded at *price*.
-
-        *value* is what one lot gains when the price rises by one, in account currency.
-        """
-        held, after = self.quantity, self.quantity + quantity
-        if not held or (held > 0) is (quantity > 0):
-            return Position(self.symbol, after, self.cost + quantity * price, self.realized)
-        if not after:
-            realized = self.realized + (held * price - self.cost) * value
-            return Position(self.symbol, after, ZERO, realized)
-        closed = -quantity if abs(quantity) < abs(held) else held
-        # The cost that leaves is also the cost in the profit, so rounding here cannot make money.
-        left = self.cost if closed == held else self.cost * closed / held
-        return Position(
-            self.symbol,
-            after,
-            self.cost - left + (quantity + closed) * price,
-            self.realized + (closed * price - left) * value,
-        )
 
 
 class Snapshot(Event, frozen=True, kw_only=True):

@@ -314,7 +314,7 @@ class Portfolio:
         if working is None:
             if not trades and fill.order_id not in self._strategies:
                 self._note_end(fill.order_id)  # of an order that we were never told of
-        elif working.is_filled_by(fill):
+        elif working.asked is None and working.filled + fill.quantity >= working.order.quantity:
             # What it would be then, nobody asks any more.
             self._end(fill.order_id)
         else:
@@ -326,9 +326,9 @@ class Portfolio:
         symbol, price, value = fill.symbol, fill.price, lot * fill.rate
         flat, mine = self._flat[symbol], (fill.strategy, symbol)
         before, held = self._positions.get(symbol, flat), self._held.get(mine, flat)
-        after = self._positions[symbol] = before.after(quantity, price, value)
+        after = self._positions[symbol] = traded(before, quantity, price, value)
         # While one strategy trades the symbol, the account's position is its own.
-        self._held[mine] = after if held is before else held.after(quantity, price, value)
+        self._held[mine] = after if held is before else traded(held, quantity, price, value)
         self.commission += commission
         self._pay(after.realized - before.realized - commission)
         self._value(after, lot)
@@ -467,6 +467,28 @@ class Portfolio:
 def _become(mine: dict[Any, Any], theirs: Mapping[Any, Any]) -> None:
     mine.clear()
     mine.update(theirs)
+
+
+def traded(position: Position, quantity: Decimal, price: Decimal, value: Decimal) -> Position:
+    """*position* once *quantity* signed lots traded at *price*.
+
+    *value* is what one lot gains when the price rises by one, in account currency.
+    """
+    held, cost, after = position.quantity, position.cost, position.quantity + quantity
+    if not held or (held > 0) is (quantity > 0):
+        return Position(position.symbol, after, cost + quantity * price, position.realized)
+    if not after:
+        realized = position.realized + (held * price - cost) * value
+        return Position(position.symbol, after, ZERO, realized)
+    closed = -quantity if abs(quantity) < abs(held) else held
+    # The cost that leaves is also the cost in the profit, so rounding here cannot make money.
+    left = cost if closed == held else cost * closed / held
+    return Position(
+        position.symbol,
+        after,
+        cost - left + (quantity + closed) * price,
+        position.realized + (closed * price - left) * value,
+    )
 
 
 def _is_among(fill: Fill, trades: tuple[Fill, ...]) -> bool:

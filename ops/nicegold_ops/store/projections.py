@@ -38,6 +38,7 @@ from nicegold import (
     Vetoed,
 )
 from nicegold.orders import advance
+from nicegold.portfolio import traded
 from nicegold.values import ZERO
 from nicegold_ops.errors import DataError
 from nicegold_ops.store.place import place_of, readable
@@ -248,7 +249,7 @@ class _Books:
 
     def _trade(self, fill: Fill, quantity: Decimal) -> None:
         position, lot_size = self._position(fill.symbol)
-        self._hold(position.after(quantity, fill.price, lot_size * fill.rate))
+        self._hold(traded(position, quantity, fill.price, lot_size * fill.rate))
 
     def _position(self, symbol: str) -> tuple[Position, Decimal]:
         known = self._positions.get(symbol)
