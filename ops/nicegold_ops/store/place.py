@@ -16,15 +16,8 @@ from nicegold_ops.store.schema import prepare
 
 _POSTGRESQL = "postgresql+psycopg"
 _EXAMPLE = f"{_POSTGRESQL}://user@host/database"
-#: What reading raises. Where a cell is damaged it may be of another type than its column.
-_UNREADABLE = (
-    sa.exc.DatabaseError,
-    ValueError,
-    TypeError,
-    OverflowError,
-    MemoryError,
-    InvalidOperation,
-)
+#: What reading a damaged cell raises: it may be of another type than its column.
+_UNSOUND = (ValueError, TypeError, OverflowError, MemoryError, InvalidOperation)
 
 
 class StoreFailed(NicegoldError):
@@ -74,7 +67,16 @@ def readable(engine: sa.Engine) -> Iterator[None]:
     """Make DataError, which names the store, of what goes wrong while it is read."""
     try:
         yield
-    except _UNREADABLE as error:
+    except (sa.exc.DatabaseError, *_UNSOUND) as error:
+        raise DataError(f"{place_of(engine)} cannot be read: {said(error)}") from None
+
+
+@contextmanager
+def sound(engine: sa.Engine) -> Iterator[None]:
+    """Make DataError, which names the store, of cells that cannot be. What the database raises stays that."""
+    try:
+        yield
+    except _UNSOUND as error:
         raise DataError(f"{place_of(engine)} cannot be read: {said(error)}") from None
 
 

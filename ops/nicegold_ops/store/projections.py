@@ -41,7 +41,7 @@ from nicegold.orders import advance
 from nicegold.portfolio import traded
 from nicegold.values import ZERO
 from nicegold_ops.errors import DataError
-from nicegold_ops.store.place import place_of, readable
+from nicegold_ops.store.place import place_of, sound
 from nicegold_ops.store.rows import (
     fill_in,
     order_in,
@@ -96,12 +96,12 @@ def project(connection: sa.Connection, run: str, events: Iterable[Event], sequen
     """Fold *events* of *run*, numbered by *sequences*, into the tables, in the transaction of *connection*.
 
     What was folded before is passed by, so the same block may come again. Raises DataError when what the
-    tables hold of the run cannot be gone on from.
+    tables hold of the run cannot be gone on from, and what SQLAlchemy does when they cannot be written.
     """
     told = [(number, event) for number, event in zip(sequences, events, strict=True) if type(event) in _FOLDS]
     if not told:
         return
-    with readable(connection.engine):
+    with sound(connection.engine):
         news = _news(connection, run, told)
         if news:
             books = _Books(connection, run, news)

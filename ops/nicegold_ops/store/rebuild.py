@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import sqlalchemy as sa
 
 from nicegold import Event
 from nicegold_ops.journal import BLOCK_SIZE, numbered, read
+from nicegold_ops.store.place import StoreFailed, place_of, said
 from nicegold_ops.store.projections import forget, project
 
 
@@ -15,13 +17,23 @@ def rebuild(engine: sa.Engine, run: str) -> None:
     """Make the tables of *run* anew: of a backtest, or where they are damaged or were never made.
 
     Not of a run that is being written. Nobody waits for it long, as it goes by some thousand events, and one
-    that is interrupted can be begun again. Raises DataError when the journal or the store cannot be read.
+    that is interrupted can be begun again. Raises DataError when the journal or the tables cannot be read
+    and StoreFailed when the tables cannot be written.
     """
-    with engine.begin() as connection:
+    with _written(engine) as connection:
         forget(connection, run)
     for part in _parts(numbered(read(engine, run))):
-        with engine.begin() as connection:
+        with _written(engine) as connection:
             project(connection, run, [event for _, event in part], [sequence for sequence, _ in part])
+
+
+@contextmanager
+def _written(engine: sa.Engine) -> Iterator[sa.Connection]:
+    try:
+        with engine.begin() as connection:
+            yield connection
+    except sa.exc.DBAPIError as error:
+        raise StoreFailed(f"{place_of(engine)} cannot be written: {said(error)}") from None
 
 
 def _parts(events: Iterator[tuple[int, Event]]) -> Iterator[list[tuple[int, Event]]]:

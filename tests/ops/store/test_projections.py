@@ -39,7 +39,7 @@ from nicegold import (
 from nicegold.testing import ACCOUNT, GOLD, START
 from nicegold_ops.errors import DataError
 from nicegold_ops.journal import Journal, Run
-from nicegold_ops.store.place import open_store
+from nicegold_ops.store.place import StoreFailed, open_store
 from nicegold_ops.store.projections import project
 from nicegold_ops.store.queries import newest_orders, newest_vetoes, order_with_fills
 from nicegold_ops.store.rebuild import rebuild
@@ -249,6 +249,20 @@ def test_what_cannot_be_gone_on_from_is_said(store):
         DataError, match="no position in XAUUSD of run r to go on from; make its tables again"
     ):
         told(store, order(), fill(), first=2)
+
+
+def test_what_cannot_be_written_is_said_by_who_writes(store, place):
+    """A journal says that trading has stopped, and must see that it was the database."""
+    told(store, STARTED)
+    Journal(store, Run(RUN, "paper", 1), cause=[0], durable=True, by_reference=False).record(STARTED)
+    with store.begin() as connection:
+        connection.exec_driver_sql("DROP TABLE fills")
+
+    with pytest.raises(sa.exc.DBAPIError):
+        told(store, order(), fill(), first=2)
+    with pytest.raises(StoreFailed, match=r"cannot be written: .*fills") as failed:
+        rebuild(store, RUN)
+    assert str(failed.value).startswith(str(place))
 
 
 # Any run.
