@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from nicegold import Bar, Event, Fill, Instrument, Order, Portfolio, Source, Started, hookimpl, plugin
+from nicegold import Bar, Event, Fill, Instrument, Portfolio, Source, Started, hookimpl, plugin
 from nicegold.engine import Engine
 from nicegold.host import Host
 from nicegold.testing import unwatched
@@ -33,20 +32,10 @@ class Outcome(msgspec.Struct, frozen=True):
     calls: int = 0
 
 
-class Venue(Paper):
-    """The paper venue, which also counts its fills: the journal of an engine alone cannot be asked."""
-
-    fills = 0
-
-    def commission_of(self, order: Order, quantity: Decimal, price: Decimal) -> Decimal:
-        self.fills += 1
-        return super().commission_of(order, quantity, price)
-
-
 def plugins(lookers: int = 0) -> Plugins:
     """The strategy, a risk check and a venue, and so many strategies that only look."""
     looking: Plugins = {f"looker{number}": Looker() for number in range(lookers)}
-    return {"cross": Cross(name="cross"), "limit": Limit(), **looking, "venue": Venue(commission_rate=FEE)}
+    return {"cross": Cross(name="cross"), "limit": Limit(), **looking, "venue": Paper(commission_rate=FEE)}
 
 
 class Alone:
@@ -55,7 +44,7 @@ class Alone:
     def __call__(self, bars: Iterable[Bar]) -> Outcome:
         enabled = plugins()
         portfolio = fold(bars, Host(unwatched, enabled), _unrecorded, [0])
-        return Outcome(_fills(enabled), portfolio.equity)
+        return Outcome(portfolio.fills, portfolio.equity)
 
 
 class Everything:
@@ -95,7 +84,7 @@ class Everything:
         calls = sum(hook.calls for hook in telemetry.summary())
         telemetry.close()
         store.dispose()
-        return Outcome(_fills(enabled), portfolio.equity, calls)
+        return Outcome(portfolio.fills, portfolio.equity, calls)
 
 
 @plugin
@@ -119,7 +108,7 @@ def backtest(bars: Callable[[], Iterator[Bar]], folder: Path) -> Outcome:
         "walk": (Walk, {"market": bars}),
         "cross": (Cross, {}),
         "limit": (Limit, {}),
-        "venue": (Venue, {"commission_rate": FEE}),
+        "venue": (Paper, {"commission_rate": FEE}),
     }
     settings = Settings(
         run=RunSettings(cash=ACCOUNT.cash, currency=ACCOUNT.currency, state=folder),
@@ -134,8 +123,7 @@ def backtest(bars: Callable[[], Iterator[Bar]], folder: Path) -> Outcome:
     session.backtest(app)
     calls = sum(hook.calls for hook in app.telemetry.summary())
     app.close()
-    fills = _fills({name: enabled.plugin for name, enabled in app.host.plugins.items()})
-    return Outcome(fills, app.curve.final, calls)
+    return Outcome(app.portfolio.fills, app.curve.final, calls)
 
 
 def fold(
@@ -173,10 +161,6 @@ def fills_on_journal(folder: Path) -> int:
     count = sum(isinstance(event, Fill) for event in read(store, "bench"))
     store.dispose()
     return count
-
-
-def _fills(enabled: Plugins) -> int:
-    return sum(plugin.fills for plugin in enabled.values() if isinstance(plugin, Venue))
 
 
 def _unrecorded(event: Event) -> None:

@@ -18,8 +18,9 @@ from msgspec.structs import replace
 from scipy.stats import t as student  # type: ignore[import-untyped]  # it ships no types
 
 from nicegold import Bar, Event, Instrument, Order, Portfolio, hookimpl, plugin
+from nicegold_plugins.brokers.paper import Paper
 from tests.bench.calls import in_turn
-from tests.bench.engines import Everything, Outcome, Plugins, Venue
+from tests.bench.engines import Everything, Outcome, Plugins
 from tests.bench.scenario import FEE, MINUTE, Cross, Limit, Looker, Row, rows
 
 #: A slope that is at most this is one that is at most 1: seconds on two shared cores are not exact.
@@ -168,7 +169,7 @@ def plugins(count: int, symbols: Iterable[str]) -> Plugins:
     """
     others: Plugins = {f"{number}": _OTHERS[number % len(_OTHERS)]() for number in range(count - 3)}
     trading = Crosses(name="crosses", symbols=tuple(symbols))
-    return {"crosses": trading, "limit": Limit(), **others, "venue": Venue(commission_rate=FEE)}
+    return {"crosses": trading, "limit": Limit(), **others, "venue": Paper(commission_rate=FEE)}
 
 
 @plugin
