@@ -53,7 +53,12 @@ class Reconciler:
         """Ask until *stop* is set."""
         while not stop.is_set():
             self.ask()
-            stop.wait(SOON if self._is_in_doubt() else EVERY)
+            stop.wait(self.pause())
+
+    def pause(self) -> float:
+        """Seconds until it should ask again."""
+        is_agreed = self._portfolio.reconciled.issuperset(self._fetch)
+        return EVERY if is_agreed and not self._doubtful() else SOON
 
     def ask(self) -> None:
         """Ask everybody everything once."""
@@ -89,9 +94,6 @@ class Reconciler:
                 time = self._portfolio.time
                 failure = PluginFailed(plugin=reply.plugin, hook=reply.hook, error=reply.reason, time=time)
                 self._put(failure, reply.plugin)
-
-    def _is_in_doubt(self) -> bool:
-        return bool(self._doubtful()) or not self._portfolio.reconciled.issuperset(self._fetch)
 
     def _doubtful(self) -> list[Order]:
         # list() copies in one step under the interpreter lock; a loop could meet a change.
