@@ -26,6 +26,7 @@ from nicegold.model import (
     Execution,
     Fill,
     Finished,
+    Found,
     Halted,
     HaltLifted,
     Instrument,
@@ -62,6 +63,8 @@ Sound: TypeAlias = Callable[[Any], bool]
 _MARKET: Final = OrderType.MARKET
 _EXECUTIONS: Final = get_args(Execution)
 _NONE: Final[tuple[Objection, ...]] = ()
+#: With these a request leaves: with an Absent, for the second time.
+_REQUESTS: Final = (Order, Cancel, Replace, Absent)
 _QUESTIONS: Final = frozenset({"fetch_statement", "find_order"})
 
 
@@ -110,7 +113,11 @@ class Engine:
         self._is_compared = bool(self._compared)
         #: By order, symbol and currency, the sequence at which it last changed.
         self._touched: dict[str, int] = {}
+        #: By order, the sequence at which a request about it last left.
+        self._requested: dict[str, int] = {}
         self._compares = False
+        #: The brokers whose last statement could not be compared.
+        self._unreadable: set[str] = set()
         #: Whether simulated venues are asked about each market event, or only while an order works.
         self._matches = True
         #: By kind of market event: whether one is sound, where it is counted, who decides.
@@ -124,6 +131,7 @@ class Engine:
             Refused: self._handle_told,
             Statement: self._handle_statement,
             Absent: self._handle_absent,
+            Found: self._handle_found,
             Snapshot: self._handle_snapshot,
             **dict.fromkeys((Break, Mended, Reconciled, HaltLifted), self._handle_told),
         }
@@ -193,6 +201,16 @@ class Engine:
             if not state.order.reduce_only:
                 self._cancel(Cancel(order_id=state.order.id, strategy=ENGINE))
         self._close_positions()
+
+    def withdraw(self) -> None:
+        """Ask for every working order that adds risk to be cancelled, past the record: it has failed.
+
+        Nothing else leaves then. What became of them, the venue says when we have started again.
+        """
+        for state in self.portfolio.working():
+            if not state.order.reduce_only:
+                cancel = Cancel(order_id=state.order.id, strategy=ENGINE, time=self.portfolio.time)
+                self._cancel_order(cancel, state.order)
 
     def finish(self, reason: str) -> None:
         """Close the plugins and record that the run ended on purpose."""
@@ -279,10 +297,9 @@ class Engine:
         """Take what follows from *statement*, each as an input of its own: a replay needs no statement."""
         wrong = defect(statement)
         if wrong:
-            self.handle(
-                self._failure(broker, "fetch_statement", f"answered what cannot be compared: {wrong}")
-            )
+            self._distrust_statement(broker, wrong)
             return
+        self._unreadable.discard(broker)
         self._compares = True
         comparison = Comparison(self.portfolio, statement, broker, self._touched)
         for found in (comparison.missed, comparison.settled, comparison.verdict):
@@ -293,6 +310,14 @@ class Engine:
         self._touched = {
             about: at for about, at in self._touched.items() if at > statement.asked or about in working
         }
+        self._requested = {order_id: at for order_id, at in self._requested.items() if order_id in working}
+
+    def _distrust_statement(self, broker: str, wrong: str) -> None:
+        """Told once: it is asked again each second, and a person should not hear of it as often."""
+        if broker not in self._unreadable:
+            self._unreadable.add(broker)
+            error = f"answered what cannot be compared: {wrong}"
+            self.handle(self._failure(broker, "fetch_statement", error))
 
     def _handle_snapshot(self, snapshot: Snapshot, origin: str) -> None:
         """Go on from where another run ended. What it had sent without an answer is in doubt."""
@@ -323,6 +348,12 @@ class Engine:
             self._tell(Rejected(order_id=absent.order_id, time=absent.time, reason=reason))
         else:
             self._send(after.order)
+
+    def _handle_found(self, found: Found, origin: str) -> None:
+        """What was asked of the venue and has no answer now, will have none."""
+        is_working = found.order_id in self.portfolio.orders
+        if is_working and self._requested.get(found.order_id, 0) <= found.asked:
+            self._tell(found)
 
     def _execute(self, execution: Execution, plugin: str) -> None:
         if type(execution) is Fill:
@@ -540,6 +571,8 @@ class Engine:
         order_id = event.id if isinstance(event, Order) else getattr(event, "order_id", "")
         if order_id:
             self._touched[order_id] = self.sequence
+            if isinstance(event, _REQUESTS):
+                self._requested[order_id] = self.sequence
         for about in self._moved(event):
             self._touched[about] = self.sequence
 

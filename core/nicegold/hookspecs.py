@@ -155,7 +155,10 @@ def fetch_statement(since: int) -> Statement | None:
 
 @hookspec
 def find_order(order: Order) -> list[Execution | Absent] | None:
-    """Say all that happened to an order in doubt; Absent only if surely never there, None if unsure."""
+    """Say all that happened to an order in doubt, once nothing about it is on its way any more.
+
+    Absent if it was never there; None while you are not sure.
+    """
 
 
 # Watchers and notifiers.

@@ -511,7 +511,8 @@ class Statement(msgspec.Struct, frozen=True, kw_only=True):
 
     *orders* are those that work, and those that ended since *since* (ns UTC); *fills* came since then.
     *positions* are signed lots by symbol, flat ones may be left out; *cash* is None where the venue
-    does not say. *asked* is the number of the last event on the journal when the question was put.
+    does not say, and *costs* is where it does not say what the open lots cost (price times lots, by
+    symbol), without which cash can be compared only while nothing is open. *asked* is the number of the last event on the journal when the question was put.
     """
 
     time: int
@@ -520,6 +521,7 @@ class Statement(msgspec.Struct, frozen=True, kw_only=True):
     fills: list[Fill]
     positions: dict[str, Decimal]
     cash: Decimal | None = None
+    costs: dict[str, Decimal] | None = None
     asked: int = 0
 
 
@@ -528,6 +530,18 @@ class Absent(Event, frozen=True, kw_only=True):
 
     *asked* is the number of the last event on the journal when the question was put: an answer that is
     older than the last sending says nothing of it.
+    """
+
+    order_id: str
+    time: int
+    asked: int = 0
+
+
+class Found(Event, frozen=True, kw_only=True):
+    """The venue has the order, all that happened to it was told, and no request about it is on its way.
+
+    *asked* is the number of the last event on the journal when the question was put: what left later, the
+    answer says nothing of.
     """
 
     order_id: str

@@ -20,6 +20,7 @@ from nicegold.model import (
     Event,
     Expired,
     Fill,
+    Found,
     Order,
     OrderStatus,
     Rejected,
@@ -63,6 +64,8 @@ def advance(state: OrderState, event: Event) -> OrderState:
             return _ended(state, OrderStatus.EXPIRED)
         case Absent():
             return _absent(state)
+        case Found():
+            return _rested(_with(state, status=_NEW, asked=None, unanswered=0))
         case Unknown():
             return _with(state, status=OrderStatus.UNKNOWN)
         case _:
@@ -135,6 +138,8 @@ def _ended(state: OrderState, status: OrderStatus) -> OrderState:
 
 def _settled(state: OrderState) -> OrderStatus:
     """The status of an order that works, once the venue has said something about it."""
+    if state.unanswered and state.status is OrderStatus.UNKNOWN:
+        return state.status
     if state.unanswered:
         cancels = state.asked is None or state.unanswered > 1
         return OrderStatus.PENDING_CANCEL if cancels else OrderStatus.PENDING_REPLACE

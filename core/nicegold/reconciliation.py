@@ -104,8 +104,7 @@ class Comparison:
         for order in self._statement.orders:
             yield from self._order(order)
         for order_id, state in self._portfolio.orders.items():
-            # An order in doubt is asked about by itself.
-            if order_id not in theirs and state.status not in _IN_DOUBT and self._is_settled(order_id):
+            if order_id not in theirs and not _is_asked_about(state) and self._is_settled(order_id):
                 yield self._break("order", order_id, _shown(state), "unknown")
 
     def _order(self, theirs: VenueOrder) -> Iterator[Break]:
@@ -117,7 +116,7 @@ class Comparison:
             if theirs.status not in TERMINAL:
                 ended = bool(self._portfolio.strategy_of(theirs.order_id))
                 yield self._break("order", about, "ended" if ended else "unknown", _shown_theirs(theirs))
-        elif theirs.status in TERMINAL or not _agree(ours, theirs):
+        elif not _is_asked_about(ours) and (theirs.status in TERMINAL or not _agree(ours, theirs)):
             yield self._break("order", about, _shown(ours), _shown_theirs(theirs))
 
     def _positions(self) -> Iterator[Break]:
@@ -128,9 +127,33 @@ class Comparison:
                 yield self._break("position", symbol, f"{ours:f}", f"{theirs.get(symbol, ZERO):f}")
 
     def _cash(self) -> Iterator[Break]:
-        theirs, ours = self._statement.cash, self._portfolio.cash
-        if theirs is not None and abs(theirs - ours) >= _CENT and self._is_settled(self._portfolio.currency):
-            yield self._break("cash", self._portfolio.currency, f"{ours:f}", f"{theirs:f}")
+        currency, theirs, ours = self._portfolio.currency, self._statement.cash, self._portfolio.cash
+        if theirs is None or not self._is_settled(currency) or not self._is_comparable():
+            return
+        if abs(theirs - self._paid(self._statement.costs or {}) - ours + self._paid(self._costs())) >= _CENT:
+            yield self._break("cash", currency, f"{ours:f}", f"{theirs:f}")
+
+    def _is_comparable(self) -> bool:
+        """Whether cash says the same here and there.
+
+        It moves with what closed lots had cost, which depends on the order of the trades: two who heard of
+        them in another order differ until all is closed. What the open lots cost makes up for it.
+        """
+        open_here = {symbol for symbol, each in self._portfolio.positions.items() if each.quantity}
+        still_open = open_here.union(symbol for symbol, lots in self._statement.positions.items() if lots)
+        if self._statement.costs is None:
+            return not still_open
+        # Elsewhere the rate of each closing has a part in it too.
+        currency, instruments = self._portfolio.currency, self._portfolio.instruments
+        return all(symbol in instruments and instruments[symbol].currency == currency for symbol in still_open)
+
+    def _costs(self) -> dict[str, Decimal]:
+        return {symbol: each.cost for symbol, each in self._portfolio.positions.items()}
+
+    def _paid(self, costs: Mapping[str, Decimal]) -> Decimal:
+        """What was paid for the open lots, in account currency."""
+        instruments = self._portfolio.instruments
+        return sum((cost * instruments[symbol].lot_size for symbol, cost in costs.items() if cost), ZERO)
 
     def _break(self, kind: str, about: str, ours: str, theirs: str) -> Break:
         time = self._statement.time
@@ -152,8 +175,12 @@ def defect(statement: Statement) -> str:
     try:
         parts = (statement, *statement.orders, *statement.fills)
         wrong = next(filter(None, map(misfit, parts)), "")
-        amounts = statement.positions.values()
-        return wrong or ("" if all(map(is_finite, amounts)) else "positions hold what is no number of lots")
+        if not all(map(is_finite, statement.positions.values())):
+            wrong = wrong or "positions hold what is no number of lots"
+        # What is left of a cost that was rounded may be smaller than any amount.
+        if not all(map(Decimal.is_finite, (statement.costs or {}).values())):
+            wrong = wrong or "costs hold what is no price times lots"
+        return wrong
     except Exception as error:  # of what is none of these
         return f"it cannot be read: {error}"
 
@@ -189,6 +216,11 @@ def _agree(ours: OrderState, theirs: VenueOrder) -> bool:
         and theirs.quantity in quantities
         and theirs.filled == ours.filled
     )
+
+
+def _is_asked_about(state: OrderState) -> bool:
+    """Whether the venue is asked about it by itself: it is in doubt, or owes an answer."""
+    return state.status in _IN_DOUBT or bool(state.unanswered)
 
 
 def _is_same(found: Break, known: Break | None) -> bool:

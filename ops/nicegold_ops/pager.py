@@ -36,14 +36,15 @@ class Pager:
     def __post_init__(self) -> None:
         self._alerts: queue.Queue[Alert | None] = queue.Queue(_WAITING)
         self._thread: threading.Thread | None = None
-        #: Alerts that found the queue full.
-        self.dropped = 0
+        #: Alerts so far, and of those the ones that found the queue full.
+        self.alerts = self.dropped = 0
 
     @hookimpl
     def on_event(self, event: Event) -> None:
         alert = alert_about(event)
         if alert is None:
             return
+        self.alerts += 1
         try:
             self._alerts.put_nowait(alert)
         except queue.Full:

@@ -11,13 +11,15 @@ from collections.abc import Callable, Iterable, Mapping
 
 from msgspec.structs import replace
 
-from nicegold import Absent, Event, Order, OrderStatus, PluginFailed, Portfolio, Statement
+from nicegold import Absent, Event, Found, Order, OrderStatus, PluginFailed, Portfolio, Statement
 from nicegold.answers import Replies, Reply
 
 #: Seconds between two statements; while something is in doubt, between two questions about it.
 EVERY, SOON = 10.0, 1.0
 #: A statement reaches so far (ns) behind the last that was had: venues book some trades late.
 _OVERLAP = 3_600_000_000_000
+
+_OWED = frozenset({OrderStatus.PENDING_CANCEL, OrderStatus.PENDING_REPLACE})
 
 Fetch = Callable[[int], Replies]
 Find = Callable[[Order], Replies]
@@ -46,6 +48,8 @@ class Reconciler:
         self._portfolio = portfolio
         self._sequence = sequence
         self._since = dict.fromkeys(fetch, since)
+        #: Orders that the venue owed an answer when we looked last.
+        self._owed: set[str] = set()
         #: Whose last answer was none; told once, and again after the next good one.
         self._silent: set[tuple[str, str]] = set()
 
@@ -58,11 +62,12 @@ class Reconciler:
     def pause(self) -> float:
         """Seconds until it should ask again."""
         is_agreed = self._portfolio.reconciled.issuperset(self._fetch)
-        return EVERY if is_agreed and not self._doubtful() else SOON
+        return EVERY if is_agreed and not self._doubtful() and not self._owed else SOON
 
     def ask(self) -> None:
         """Ask everybody everything once."""
-        for order in self._doubtful():
+        overdue, self._owed = self._overdue()
+        for order in (*self._doubtful(), *overdue, *self._missing()):
             self._ask_about(order)
         for broker, fetch in self._fetch.items():
             self._ask_for_statement(broker, fetch)
@@ -81,6 +86,9 @@ class Reconciler:
                 for event in reply.value:
                     answer = replace(event, asked=asked) if isinstance(event, Absent) else event
                     self._put(answer, broker)
+                if reply.value and not isinstance(reply.value[-1], Absent):
+                    time = reply.value[-1].time
+                    self._put(Found(order_id=order.id, time=time, asked=asked), broker)
 
     def _sound(self, replies: Replies) -> Iterable[Reply]:
         """The replies that are answers; of the others, that there was none."""
@@ -94,6 +102,18 @@ class Reconciler:
                 time = self._portfolio.time
                 failure = PluginFailed(plugin=reply.plugin, hook=reply.hook, error=reply.reason, time=time)
                 self._put(failure, reply.plugin)
+
+    def _overdue(self) -> tuple[list[Order], set[str]]:
+        """The orders that were owed an answer when we looked last and are now; and the ids of all that are."""
+        states = list(self._portfolio.orders.values())
+        owed = [each.order for each in states if each.status in _OWED]
+        return [order for order in owed if order.id in self._owed], {order.id for order in owed}
+
+    def _missing(self) -> list[Order]:
+        """Orders that work for us, of which the venue's statement says something else, or nothing."""
+        broken = [about for _, kind, about in list(self._portfolio.breaks) if kind == "order"]
+        states = [self._portfolio.order(about) for about in broken]
+        return [each.order for each in states if each is not None]
 
     def _doubtful(self) -> list[Order]:
         # list() copies in one step under the interpreter lock; a loop could meet a change.

@@ -10,12 +10,27 @@ from collections.abc import Mapping
 
 import sqlalchemy as sa
 
-from nicegold import Account, Instrument, Order, Portfolio, Snapshot, Started, Vetoed
+from nicegold import (
+    Account,
+    Bar,
+    Finished,
+    Instrument,
+    Order,
+    PluginFailed,
+    Portfolio,
+    Quote,
+    Refused,
+    Snapshot,
+    Started,
+    Vetoed,
+)
 from nicegold_ops.errors import DataError
-from nicegold_ops.journal import MarketRead, Run, all_runs, read, tail
+from nicegold_ops.journal import MarketRead, Received, Run, all_runs, read, tail
 
 #: Events on the journal between two snapshots: what a recovery reads at most.
 SNAPSHOT_EVERY = 10_000
+#: What a run may have on record that did not come as far as to take over what was known before it.
+_NOTHING_YET = (Bar, Finished, MarketRead, PluginFailed, Quote, Received, Refused, Started)
 
 
 def last_state(
@@ -23,12 +38,16 @@ def last_state(
 ) -> Snapshot | None:
     """What the last run of the same mode before *run* knew at its end; None when there was none.
 
+    A run that ended before it took over from the one before it knew nothing: a plugin did not start, or the
+    power went.
+
     Raises DataError where its record is damaged, or holds what *instruments* or *account* do not fit.
     """
     earlier = [each for each in all_runs(store) if each.mode == run.mode and each.run != run.run]
     for before in reversed(earlier):
-        started = next(read(store, before.run), None)
-        if isinstance(started, Started):
+        events = read(store, before.run)
+        started = next(events, None)
+        if isinstance(started, Started) and any(not isinstance(each, _NOTHING_YET) for each in events):
             _refuse_another_account(started, account, before)
             return _folded(store, before, started, instruments)
     return None

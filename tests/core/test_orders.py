@@ -17,6 +17,7 @@ from nicegold import (
     Event,
     Expired,
     Fill,
+    Found,
     Order,
     OrderState,
     OrderStatus,
@@ -80,6 +81,7 @@ NEVER_SENT = CancelRejected(order_id=ID, time=1, reason="not yours", sent=False)
 EXPIRED = Expired(order_id=ID, time=1)
 TRIGGERED = Triggered(order_id=ID, time=1)
 UNKNOWN = Unknown(order_id=ID, reason="timeout")
+FOUND = Found(order_id=ID, time=1)
 
 
 @pytest.mark.parametrize(
@@ -157,8 +159,16 @@ UNKNOWN = Unknown(order_id=ID, reason="timeout")
         (S.CANCELED, [UNKNOWN, CANCEL, CANCELED]),
         (S.EXPIRED, [UNKNOWN, EXPIRED]),
         (S.NEW, [ACCEPTED, replace(7), UNKNOWN, replaced(7)]),
-        (S.PENDING_REPLACE, [ACCEPTED, replace(7), UNKNOWN, ACCEPTED]),
-        (S.PENDING_CANCEL, [ACCEPTED, CANCEL, UNKNOWN, ACCEPTED]),
+        # That the order is there says nothing of a change whose answer is missing; that all is told does.
+        (S.UNKNOWN, [ACCEPTED, replace(7), UNKNOWN, ACCEPTED]),
+        (S.UNKNOWN, [ACCEPTED, CANCEL, UNKNOWN, ACCEPTED]),
+        (S.UNKNOWN, [ACCEPTED, CANCEL, UNKNOWN, fill("2")]),
+        (S.NEW, [ACCEPTED, CANCEL, UNKNOWN, FOUND]),
+        (S.NEW, [UNKNOWN, FOUND]),
+        (S.NEW, [ACCEPTED, replace(7), FOUND]),
+        (S.PARTIALLY_FILLED, [ACCEPTED, CANCEL, fill("2"), FOUND]),
+        (S.FILLED, [ACCEPTED, replace(7), fill("5"), FOUND]),
+        (S.CANCELED, [ACCEPTED, CANCEL, CANCELED, FOUND]),
         # The end is the end.
         (S.CANCELED, [ACCEPTED, CANCELED, fill("2")]),
         (S.CANCELED, [ACCEPTED, CANCELED, ACCEPTED]),
