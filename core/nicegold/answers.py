@@ -7,6 +7,7 @@ comes of it that the engine can branch on.
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from typing import Any, TypeAlias, get_args, get_origin, get_type_hints
@@ -14,6 +15,9 @@ from typing import Any, TypeAlias, get_args, get_origin, get_type_hints
 import msgspec
 
 from nicegold.values import fits_of, misfit
+
+#: Where an object happened to be: another place in each process, and the journal is to be the same.
+_ADDRESS = re.compile(r" at 0x[0-9a-f]+")
 
 
 class Reply(msgspec.Struct, frozen=True):
@@ -29,7 +33,9 @@ class Reply(msgspec.Struct, frozen=True):
         """The answer in words; of an error, what went wrong. Never raises."""
         kind = type(self.error).__name__
         try:
-            words = str(self.value) if self.error is None else f"failed: {kind}: {self.error}"
+            words = _ADDRESS.sub(
+                "", str(self.value) if self.error is None else f"failed: {kind}: {self.error}"
+            )
         except BaseException:  # what a plugin raised can raise again when it is put into words
             words = f"failed: {kind}"
         return _as_text(words)
@@ -134,9 +140,9 @@ def _fits_of(answer: Any) -> _Fits:
 
 
 def shown(value: Any) -> str:
-    """*value* for a message: its repr, cut, or its type where the repr raises."""
+    """*value* for a message: its repr without its address, cut, or its type where the repr raises."""
     try:
-        return _as_text(repr(value)[:80])
+        return _as_text(_ADDRESS.sub("", repr(value))[:80])
     except BaseException:  # a plugin's value can raise in its repr, and exit too
         return f"an unprintable {type(value).__name__}"
 

@@ -619,7 +619,8 @@ class Engine:
 
     def _doubt(self, order_id: str, reply: Reply) -> None:
         """The broker failed in the middle: the venue may have the request, so nobody else is asked."""
-        said = f"answered {shown(reply.value)}" if reply.error is None else reply.reason
+        # Said as of an error, by which a replay can repeat it.
+        said = f"failed: ValueError: answered {shown(reply.value)}" if reply.error is None else reply.reason
         self._tell(Unknown(order_id=order_id, reason=f"{reply.plugin} {said}", time=self.portfolio.time))
 
 

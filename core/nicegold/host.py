@@ -31,6 +31,10 @@ Observe: TypeAlias = Callable[[str, str, Call], Call]
 ENGINE = "engine"
 
 
+#: What @hookimpl leaves on a function.
+_MARK = f"{PROJECT}_impl"
+
+
 class PluginRefused(ValueError):
     """A plugin that cannot be trusted to do what it says; nothing runs."""
 
@@ -161,10 +165,15 @@ class Host:
 
 
 class _Manager(pluggy.PluginManager):
-    """pluggy's, which does not look into the names that every object has."""
+    """pluggy's, which looks only into names that may be hooks: it spent most of a start on others."""
 
     def parse_hookimpl_opts(self, plugin: object, name: str) -> pluggy.HookimplOpts | None:
-        return None if name.startswith("__") else super().parse_hookimpl_opts(plugin, name)
+        if name.startswith("__"):
+            return None
+        of_class = getattr(type(plugin), name, None)
+        if of_class is not None and not hasattr(of_class, _MARK):
+            return None
+        return super().parse_hookimpl_opts(plugin, name)
 
 
 class _Implementation(msgspec.Struct, frozen=True):

@@ -510,9 +510,10 @@ class Statement(msgspec.Struct, frozen=True, kw_only=True):
     """What a venue believed at *time*. It is not on the journal: what follows from it is.
 
     *orders* are those that work, and those that ended since *since* (ns UTC); *fills* came since then.
-    *positions* are signed lots by symbol, flat ones may be left out; *cash* is None where the venue
-    does not say, and *costs* is where it does not say what the open lots cost (price times lots, by
-    symbol), without which cash can be compared only while nothing is open. *asked* is the number of the last event on the journal when the question was put.
+    *positions* are signed lots by symbol, flat ones may be left out. *cash* is None where the venue does
+    not say; *costs*, by symbol, is what the open lots cost (price times lots): without it cash can be
+    compared only while nothing is open. *asked* is the number of the last event on the journal when the
+    question was put.
     """
 
     time: int

@@ -313,7 +313,8 @@ class Portfolio:
         working = self._working.get(fill.order_id)
         if working is None:
             if not trades and fill.order_id not in self._strategies:
-                self._note_end(fill.order_id)  # of an order that we were never told of
+                # Of an order that we were never told of; it may come before the market's first word.
+                self._note_end(fill.order_id, max(self.time, fill.time))
         elif working.asked is None and working.filled + fill.quantity >= working.order.quantity:
             # What it would be then, nobody asks any more.
             self._end(fill.order_id)
@@ -345,10 +346,10 @@ class Portfolio:
 
     def _end(self, order_id: str) -> None:
         del self._working[order_id]
-        self._note_end(order_id)
+        self._note_end(order_id, self.time)
 
-    def _note_end(self, order_id: str) -> None:
-        self._ended.append((self.time, order_id))
+    def _note_end(self, order_id: str, time: int) -> None:
+        self._ended.append((time, order_id))
         if self._ended[0][0] < self.time - KEPT:
             self._forget()
 

@@ -145,7 +145,9 @@ class Comparison:
             return not still_open
         # Elsewhere the rate of each closing has a part in it too.
         currency, instruments = self._portfolio.currency, self._portfolio.instruments
-        return all(symbol in instruments and instruments[symbol].currency == currency for symbol in still_open)
+        return all(
+            symbol in instruments and instruments[symbol].currency == currency for symbol in still_open
+        )
 
     def _costs(self) -> dict[str, Decimal]:
         return {symbol: each.cost for symbol, each in self._portfolio.positions.items()}

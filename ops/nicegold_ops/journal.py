@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from functools import reduce
 from operator import or_
@@ -17,6 +17,7 @@ from typing import Any
 
 import msgspec
 import sqlalchemy as sa
+from msgspec.structs import replace
 
 from nicegold import (
     Absent,
@@ -62,6 +63,7 @@ BLOCK_SIZE = 4000
 _GENESIS = bytes(32)
 #: Built once: building it costs as much as running it.
 _ADD_BLOCK = blocks.insert()
+_LAST_BEGUN = sa.select(sa.func.max(runs.c.started_at))
 
 
 class JournalFailed(StoreFailed):
@@ -86,7 +88,7 @@ _SNAPSHOT = b'{"event":"Snapshot",'
 
 
 class Run(msgspec.Struct, frozen=True):
-    """One run in the journal: its id, its mode and when it began (ns UTC)."""
+    """One run in the journal: its id, its mode and when it began (ns UTC, after those before it)."""
 
     run: str
     mode: str
@@ -149,7 +151,8 @@ class Journal:
         self._number = 0
         self._digest = _GENESIS
         with self._transaction() as connection:
-            connection.execute(runs.insert().values(**msgspec.structs.asdict(run)))
+            begun = _after_the_last(connection, run) if durable else run
+            connection.execute(runs.insert().values(**msgspec.structs.asdict(begun)))
 
     def record(self, event: Event) -> None:
         """Take *event*; on return it is where the run's kind of work needs it to be.
@@ -207,6 +210,12 @@ class Journal:
         return _Transaction(self._store)
 
 
+def _after_the_last(connection: sa.Connection, run: Run) -> Run:
+    """*run*, begun after all others: a recovery goes on from the last, also where a clock was set back."""
+    last = connection.execute(_LAST_BEGUN).scalar()
+    return run if last is None or run.started_at > last else replace(run, started_at=last + 1)
+
+
 class _Transaction:
     """A transaction whose failure says that the journal failed."""
 
@@ -248,7 +257,7 @@ def find_run(store: sa.Engine, run: str | None) -> Run:
     return found
 
 
-def read(store: sa.Engine, run: str) -> Iterator[Event]:
+def read(store: sa.Engine, run: str) -> Generator[Event, None, None]:
     """The events of *run* in their order. Raises DataError at the first block that is not sound."""
     market: MarketRead | None = None
     for event in _stored(store, run):

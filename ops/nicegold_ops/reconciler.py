@@ -104,7 +104,7 @@ class Reconciler:
                 self._put(failure, reply.plugin)
 
     def _overdue(self) -> tuple[list[Order], set[str]]:
-        """The orders that were owed an answer when we looked last and are now; and the ids of all that are."""
+        """The orders that are owed an answer and were when we looked last; and the ids of all that are."""
         states = list(self._portfolio.orders.values())
         owed = [each.order for each in states if each.status in _OWED]
         return [order for order in owed if order.id in self._owed], {order.id for order in owed}

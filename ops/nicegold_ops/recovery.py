@@ -7,6 +7,7 @@ same: a snapshot some events ago, and what was recorded after it.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import closing
 
 import sqlalchemy as sa
 
@@ -45,9 +46,10 @@ def last_state(
     """
     earlier = [each for each in all_runs(store) if each.mode == run.mode and each.run != run.run]
     for before in reversed(earlier):
-        events = read(store, before.run)
-        started = next(events, None)
-        if isinstance(started, Started) and any(not isinstance(each, _NOTHING_YET) for each in events):
+        with closing(read(store, before.run)) as events:
+            started = next(events, None)
+            knew = any(not isinstance(each, _NOTHING_YET) for each in events)
+        if isinstance(started, Started) and knew:
             _refuse_another_account(started, account, before)
             return _folded(store, before, started, instruments)
     return None

@@ -14,18 +14,22 @@ from typing import TypeAlias
 from nicegold import (
     Absent,
     Accepted,
+    Bar,
     Cancel,
     CancelRejected,
     Event,
     Order,
     Placed,
+    Quote,
     Rejected,
     Replace,
+    Snapshot,
     Statement,
     Unknown,
     hookimpl,
     plugin,
 )
+from nicegold.engine import Engine
 from nicegold_ops.errors import DataError
 
 Answer: TypeAlias = Accepted | Placed | Rejected | Unknown | CancelRejected | None
@@ -42,9 +46,14 @@ def answers_in(recorded: Iterable[Event]) -> Answers:
     for before, after in pairwise(chain(recorded, [_END])):
         order_id = _asked_about(before)
         if order_id:
-            is_answer = isinstance(after, _ANSWERS) and after.order_id == order_id
+            is_answer = isinstance(after, _ANSWERS) and after.order_id == order_id and _was_sent(after)
             found[order_id].append(after if is_answer else None)  # type: ignore[arg-type]
     return found
+
+
+def _was_sent(answer: Event) -> bool:
+    """Whether it can be about a request that left: what the engine refuses by itself never did."""
+    return not isinstance(answer, CancelRejected) or answer.sent
 
 
 def _asked_about(event: Event) -> str:
@@ -62,6 +71,14 @@ def in_place_of(broker: type, answers: Answers) -> object | None:
     if not hasattr(broker, "place_order") or hasattr(broker, "match_orders"):
         return None
     return _Compared(answers=answers) if hasattr(broker, "fetch_statement") else _Replayed(answers=answers)
+
+
+def repeat(engine: Engine, event: Event, *, is_received: bool) -> None:
+    """Let *engine* do again what it did with *event*: what it was given, and the snapshots that it took."""
+    if is_received or isinstance(event, Bar | Quote):
+        engine.handle(event)
+    elif isinstance(event, Snapshot):
+        engine.snapshot()
 
 
 @plugin

@@ -21,6 +21,7 @@ import msgspec
 
 from nicegold import Bar, Event, Finished, HaltLifted, Market, PluginFailed, Quote, Refused, Statement
 from nicegold.answers import Reply
+from nicegold_ops import replayed
 from nicegold_ops.app import LEAVES, App
 from nicegold_ops.errors import DataError, PluginError
 from nicegold_ops.journal import MarketRead, Received
@@ -164,8 +165,8 @@ def replay(
                 _handle_next(app, market)
             case Finished():
                 ended = event.reason
-            case _ if received:
-                app.engine.handle(event)
+            case _:
+                replayed.repeat(app.engine, event, is_received=received)
         received = isinstance(event, Received)
     _end(app, ended)
     return Outcome(events, timer() - began, ended)

@@ -426,7 +426,7 @@ def test_an_unknown_order_says_whose_answer_left_it_open():
 
     run(engine, bar())
 
-    assert seen.of(Unknown)[0].reason.startswith("desk answered Accepted(order_id='x'")
+    assert seen.of(Unknown)[0].reason.startswith("desk failed: ValueError: answered Accepted(order_id='x'")
 
 
 def test_an_order_that_no_broker_takes_is_rejected():

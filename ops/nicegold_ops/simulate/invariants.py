@@ -7,8 +7,9 @@ with those that they judge.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
+from itertools import chain, zip_longest
 
 import sqlalchemy as sa
 
@@ -28,8 +29,9 @@ from nicegold import (
     Snapshot,
     Unknown,
 )
+from nicegold_ops.journal import read
 from nicegold_ops.simulate.exchange import Booked, Exchange
-from nicegold_ops.simulate.life import ACCOUNT, INSTRUMENTS, Life, told_in
+from nicegold_ops.simulate.life import ACCOUNT, INSTRUMENTS, Life, repeated, told_in
 from nicegold_ops.simulate.traders import LIMIT
 
 ZERO = Decimal(0)
@@ -103,8 +105,8 @@ class Checks:
     def __init__(self, cash: Decimal, lot_sizes: dict[str, Decimal], *, is_bounded: bool) -> None:
         self._is_bounded = is_bounded
         self._symbols = tuple(lot_sizes)
-        self._make = lambda: Ledger(cash, lot_sizes)
-        self.ledger = self._make()
+        self._cash, self._lot_sizes = cash, lot_sizes
+        self.ledger = Ledger(cash, lot_sizes)
         #: What reached the line, and what the risk check let pass since it last left.
         self.sent: Counter[tuple[str, str]] = Counter()
         self._allowed: set[str] = set()
@@ -114,6 +116,9 @@ class Checks:
         #: What the engine in hand has recorded, and how much of it no crash may take.
         self.lived: list[Event] = []
         self._kept = 0
+        self._run = ""
+        #: What was on record when it began, by run.
+        self._known: dict[str, list[Event]] = {}
 
     def hold(self, invariant: str, condition: bool, text: str) -> None:
         """Raise Violated unless *condition*."""
@@ -123,24 +128,29 @@ class Checks:
 
     # One engine's life.
 
-    def begin(self, before: Iterable[Event], last: list[Event]) -> None:
-        """A new engine, which knows from the journals the run that was *last*, and those *before* that."""
-        self._keep(last)
-        self.ledger = self._make()
+    def begin(self, run: str, known: dict[str, list[Event]]) -> None:
+        """A new engine, whose run is *run*; *known* is what the journals hold of those before it."""
+        self._keep(known)
+        self._run, self._known, self.lived = run, known, []
+        self.ledger = Ledger(self._cash, self._lot_sizes)
         self._sequence = self._time = self._alarms = self._kept = 0
-        for event in (*before, *last):
+        for event in chain.from_iterable(known.values()):
             self.ledger.record(event)
         for request in sorted(self.sent):
             # What left was on the disk before, so no crash can take it away.
             sent, written = self.sent[request], self.ledger.requests[request]
-            self.hold("I1", sent <= written, f"{request[0]} {request[1]} left {sent} times, {written} on record")
+            self.hold(
+                "I1", sent <= written, f"{request[0]} {request[1]} left {sent} times, {written} on record"
+            )
 
-    def _keep(self, last: list[Event]) -> None:
-        """The journal of the last life is what it recorded, less at most what need not survive."""
-        lived, self.lived = self.lived, []
-        at_least = f"{self._kept} events must be on record, {len(last)} are"
-        self.hold("I1", self._kept <= len(last), at_least)
-        self.hold("I10", last == lived[: len(last)], "the journal is not what was recorded")
+    def _keep(self, known: dict[str, list[Event]]) -> None:
+        """The journal of the last life is what it recorded, less at most what need not survive; the others
+        are what they were."""
+        last = known.get(self._run, [])
+        self.hold("I1", self._kept <= len(last), f"{self._kept} events must be on record, {len(last)} are")
+        self.hold("I10", last == self.lived[: len(last)], f"{self._run} is not what was recorded")
+        for run, events in self._known.items():
+            self.hold("I10", known.get(run) == events, f"{run} is not what it was")
 
     def attempt(self, event: Event) -> None:
         """*event* is about to be recorded: from now on it may be on the disk."""
@@ -162,11 +172,15 @@ class Checks:
     def leave(self, request: Order | Cancel | Replace, portfolio: Portfolio, *, is_journaled: bool) -> None:
         """*request* leaves."""
         if not is_journaled:
-            self.hold("I1", isinstance(request, Cancel), f"{named(request)} leaves and cannot be written down")
+            self.hold(
+                "I1", isinstance(request, Cancel), f"{named(request)} leaves and cannot be written down"
+            )
             return
         self.sent[named(request)] += 1
         written = self.ledger.requests[named(request)]
-        self.hold("I11", self.sent[named(request)] <= written, f"{named(request)} leaves and is not on record")
+        self.hold(
+            "I11", self.sent[named(request)] <= written, f"{named(request)} leaves and is not on record"
+        )
         if isinstance(request, Order):
             self.hold("I6", request.id in self._allowed, f"{request.id} leaves and no risk check was asked")
             self._allowed.discard(request.id)
@@ -204,8 +218,10 @@ class Checks:
         self.hold("I2", _is_alone(exchange.orders, last), f"{last.id} is at the exchange twice")
         if self._is_bounded:
             most, least = exchange.exposure(last.symbol)
-            is_within = -LIMIT <= least and most <= LIMIT
-            self.hold("I5", is_within, f"{last.symbol}: {least} to {most} lots may be held, the limit is {LIMIT}")
+            is_within = least >= -LIMIT and most <= LIMIT
+            self.hold(
+                "I5", is_within, f"{last.symbol}: {least} to {most} lots may be held, the limit is {LIMIT}"
+            )
 
     # The end, when all has been calm for a while.
 
@@ -218,17 +234,26 @@ class Checks:
             ours = portfolio.position(symbol).quantity
             theirs = exchange.positions.get(symbol, (ZERO, ZERO))[0]
             self.hold("I3", ours == theirs, f"{symbol}: we hold {ours}, the exchange says {theirs}")
-        self.hold("I3", self.ledger.trades.keys() == exchange.fills.keys(), "our trades are not the exchange's")
+        self.hold(
+            "I3", self.ledger.trades.keys() == exchange.fills.keys(), "our trades are not the exchange's"
+        )
         costs = ((symbol, cost) for symbol, (_, cost) in exchange.positions.items())
         self._hold_cash("the exchange's", exchange.cash, costs)
         working = {each.id for each in exchange.orders if each.is_working and each.id}
-        self.hold("I1", working == set(portfolio.orders), f"working: {sorted(portfolio.orders)}, theirs {sorted(working)}")
+        self.hold(
+            "I1",
+            working == set(portfolio.orders),
+            f"working: {sorted(portfolio.orders)}, theirs {sorted(working)}",
+        )
         ours_there = {each.id for each in exchange.orders if each.id}
         missing = ours_there - {order_id for kind, order_id in self.ledger.requests if kind == "Order"}
         self.hold("I1", not missing, f"at the exchange and not on record: {sorted(missing)}")
 
-    def end(self, store: sa.Engine, life: Life) -> None:
-        """The journal of the last life is whole, and what is folded from it is what the engine knew."""
+    def end(self, store: sa.Engine, life: Life, plugins: Mapping[str, object]) -> None:
+        """The last journal is whole; folded, it is what the engine knew; repeated, it is the same.
+
+        *plugins* are as they were at its start.
+        """
         told = told_in(store, life.run.run)
         self.hold("I9", told == self.lived, "the journal of the last life is not what was recorded")
         again = Portfolio(ACCOUNT, INSTRUMENTS)
@@ -238,6 +263,8 @@ class Checks:
         for field in known.__struct_fields__:
             one, other = getattr(folded, field), getattr(known, field)
             self.hold("I10", one == other, f"{field} is {one} from the journal, and was {other}")
+        for before, after in zip_longest(told, repeated(read(store, life.run.run), plugins)):
+            self.hold("I10", before == after, f"repeated, {before} is {after}")
 
 
 def _is_alone(orders: list[Booked], order: Booked) -> bool:

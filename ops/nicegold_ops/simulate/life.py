@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 from typing import Final
 
 import sqlalchemy as sa
 
-from nicegold import Account, Event, HaltLifted, Instrument, Portfolio, Started
+from nicegold import Account, Event, Finished, HaltLifted, Instrument, Portfolio, Started
 from nicegold.engine import Engine
-from nicegold.host import Host, Observe
+from nicegold.host import Call, Host, Observe
 from nicegold_ops.journal import Journal, Received, Run, all_runs, read
 from nicegold_ops.pager import Pager
 from nicegold_ops.reconciler import Put, Reconciler
 from nicegold_ops.recovery import last_state
+from nicegold_ops.replayed import answers_in, in_place_of, repeat
 from nicegold_ops.simulate.plan import SECOND
 
 #: 2026-01-05T00:00:00Z, a Monday.
@@ -55,10 +56,8 @@ class Life:
         record: Callable[[Event], None],
     ) -> None:
         self.run = run
-        runs = all_runs(store)
-        #: What the journals hold: of the last run, and of those before it.
-        self.last = told_in(store, runs[-1].run) if runs else []
-        self.before = [event for each in runs[:-1] for event in told_in(store, each.run)]
+        #: What the journals hold, by run; one that ended before it recorded anything is not there.
+        self.known = {each.run: events for each in all_runs(store) if (events := told_in(store, each.run))}
         self.resumed = last_state(store, run, ACCOUNT, INSTRUMENTS)
         self.cause = [0]
         self.journal = Journal(store, run, cause=self.cause, durable=True, by_reference=False)
@@ -92,6 +91,33 @@ class Life:
         if self.engine.sequence - self._snapshot_at >= _SNAPSHOT_EVERY:
             self.engine.snapshot()
             self._snapshot_at = self.engine.sequence
+
+
+def repeated(recorded: Iterable[Event], plugins: Mapping[str, object]) -> list[Event]:
+    """What an engine records that is given again what another was given whose events are *recorded*.
+
+    Brokers answer what they answered then.
+    """
+    events = list(recorded)
+    answers = answers_in(events)
+    again = {name: in_place_of(type(each), answers) or each for name, each in plugins.items()}
+    told: list[Event] = []
+    engine = Engine(
+        Host(_unwatched, {**again, "pager": Pager()}), told.append, Portfolio(ACCOUNT, INSTRUMENTS)
+    )
+    engine.start(STARTED)
+    received = False
+    for event in events:
+        if isinstance(event, Finished):
+            engine.finish(event.reason)
+        else:
+            repeat(engine, event, is_received=received)
+        received = isinstance(event, Received)
+    return told
+
+
+def _unwatched(hook: str, plugin: str, call: Call) -> Call:
+    return call
 
 
 def told_in(store: sa.Engine, run: str) -> list[Event]:

@@ -32,7 +32,7 @@ class Outside(Protocol):
 
     exchange: Exchange
     #: What was made of an order and not yet told: its answer says it, or nobody does.
-    unheard: list[Execution]
+    unheard: list[Accepted]
 
     def befall(self, where: Where) -> Trouble | None:
         """The trouble of this one, if any."""
@@ -92,7 +92,6 @@ class Line:
             world.unheard.append(answer)
             world.deliver()
             return Accepted(order_id=f"{order.id}?", time=order.time)
-        assert isinstance(answer, Accepted)
         return answer
 
     @hookimpl

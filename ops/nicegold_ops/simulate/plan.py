@@ -81,10 +81,12 @@ _OFTEN: dict[Where, float] = {
     "step": 1.0,
 }
 SECOND = 1_000_000_000
+#: Bars of a drawn plan.
+BARS = 30
 
 
 class Trouble(msgspec.Struct, frozen=True, order=True):
-    """*what* befalls the *at*-th (from 1 on) of its kind. *amount* is ns, where it takes time or sets a clock.
+    """*what* befalls the *at*-th (from 1 on) of its kind; *amount* is ns, where that takes time.
 
     Operations of the disk are counted anew in each *life*, which is from one start to the next.
     """
@@ -101,20 +103,43 @@ class Trouble(msgspec.Struct, frozen=True, order=True):
         return f"{self.where} {self.at}{which}: {self.what}{size}: {KINDS[self.where][self.what]}"
 
 
+def spelled(trouble: Trouble) -> str:
+    """*trouble* as `nicegold simulate --trouble` takes it."""
+    parts = (trouble.where, trouble.what, trouble.at, trouble.amount, trouble.life)
+    return ":".join(map(str, parts)).removesuffix(":0").removesuffix(":0")
+
+
+def spelt(text: str) -> Trouble:
+    """The trouble that *text* spells. Raises ValueError that says what there is."""
+    where, what, at, amount, life = [*text.split(":"), "0", "0"][:5] if text.count(":") >= 2 else ("",) * 5
+    if where not in KINDS:
+        raise ValueError(f'"{text}" is no trouble; one is order:lose answer:3, of {", ".join(KINDS)}')
+    if what not in KINDS[where]:
+        raise ValueError(f'"{text}": what befalls {where} is {", ".join(KINDS[where])}')
+    try:
+        numbers = int(at), int(amount), int(life)
+    except ValueError:
+        raise ValueError(f'"{text}": after the second colon come whole numbers: which, ns, life') from None
+    return Trouble(where, what, *numbers)
+
+
 class Plan(msgspec.Struct, frozen=True):
     """One simulation: *seed* decides the market, what strategies want and how long things take.
 
-    *bars* are traded on, then all is calm. *fool* is whether a plugin that fails all the time is there.
+    *bars* are traded on, then all is calm. *luck* decides what survives on the disk. *fool* is whether a
+    plugin that fails all the time is there.
     """
 
     seed: int
-    bars: int = 60
+    bars: int
     troubles: tuple[Trouble, ...] = ()
+    luck: int = 0
     fool: bool = False
 
 
-def planned(seed: int, bars: int = 60) -> Plan:
+def planned(seed: int) -> Plan:
     """What goes wrong for *seed*."""
+    bars = BARS
     random = Random(f"plan {seed}")  # noqa: S311  # repeated, not guarded
     kinds = [(where, what) for where, whats in KINDS.items() for what in whats]
     chosen = random.sample(kinds, random.randint(1, 6))

@@ -1,4 +1,4 @@
-"""Who trades in a simulation: strategies that want something all the time, a limit, and a plugin that only fails.
+"""Who trades in a simulation: strategies that always want something, a limit, a plugin that only fails.
 
 What they want follows from the seed and the time of the bar: a strategy that starts again after a crash
 knows nothing of what it wanted before, as a real one does.

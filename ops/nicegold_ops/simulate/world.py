@@ -7,9 +7,10 @@ threads are left out: the world calls, in the order of its schedule, what thread
 
 from __future__ import annotations
 
+import hashlib
 import heapq
 import logging
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from decimal import Decimal
@@ -23,11 +24,9 @@ import sqlalchemy as sa
 from nicegold import (
     Accepted,
     Bar,
-    Busted,
     Cancel,
     Event,
     Execution,
-    Fill,
     Order,
     OrderStatus,
     Replace,
@@ -36,9 +35,9 @@ from nicegold import (
 )
 from nicegold.host import Observe
 from nicegold_ops.errors import DataError
-from nicegold_ops.journal import Run, open_journal
-from nicegold_ops.simulate.disk import Crashed, Disk, Fault
-from nicegold_ops.simulate.exchange import Exchange, Fenced
+from nicegold_ops.journal import Run, all_runs, open_journal, payloads
+from nicegold_ops.simulate.disk import Crashed, Disk, Fault, Kind
+from nicegold_ops.simulate.exchange import Exchange
 from nicegold_ops.simulate.invariants import Checks
 from nicegold_ops.simulate.life import ACCOUNT, INSTRUMENTS, START, Life, Unstarted
 from nicegold_ops.simulate.line import Line
@@ -49,6 +48,8 @@ from nicegold_ops.store.place import StoreFailed
 
 _MILLISECOND = SECOND // 1000
 _LOTS = {symbol: each.lot_size for symbol, each in INSTRUMENTS.items()}
+#: The longest time (ns) between two bars.
+_PACES = (SECOND // 10, SECOND // 2, SECOND, 3 * SECOND)
 _PRICES = {"XAUUSD": 2000.0, "XAGUSD": 25.0}
 _COMMISSION = Decimal(7)
 _UNEXPLAINED = Decimal(250)
@@ -61,6 +62,8 @@ _MOVES = frozenset({"foreign", "bust", "adjust"})
 _IN_DOUBT = frozenset({OrderStatus.UNKNOWN, OrderStatus.PENDING_NEW})
 #: What the disk does of a plan's words.
 _EFFECTS: dict[str, Any] = {"power": "crash", "full": "full", "error": "error", "short": "short"}
+#: Statements, once for all lives.
+_COMPILED: dict[Any, Any] = {}
 _Action: TypeAlias = Callable[[], object]
 
 
@@ -85,18 +88,26 @@ class World:
         self.exchange = Exchange(ACCOUNT.cash, _LOTS, _COMMISSION, self.their_clock, self._hear)
         #: When the risk check asks for a halt, by the time of the bar.
         self.halts: set[int] = set()
-        self.unheard: list[Execution] = []
+        self.unheard: list[Accepted] = []
         self.lives = 0
+        #: Lives that ended without wanting to.
+        self.crashes = 0
+        #: Of all that was recorded and told, at the end.
+        self.digest = ""
+        #: Operations of the disk in each life, and how often each kind of trouble struck.
+        self.operations: list[int] = []
+        self.struck: Counter[tuple[Where, str]] = Counter()
         self._observe = observe or _unwatched
         self._chance = Random(f"world {plan.seed}")  # noqa: S311  # repeated, not guarded
-        self._ticks = _ticks(Random(f"market {plan.seed}"))  # noqa: S311
+        self._ticks = _ticks(Random(f"market {plan.seed}"), plan.bars)  # noqa: S311
         self._market = [next(self._ticks) for _ in range(plan.bars)]
         #: When all troubles end, and strategies want nothing more.
         self.calm_at = self._market[-1].time
         self._troubles: dict[tuple[Where, int], Trouble] = {
             (each.where, each.at): each for each in plan.troubles if each.where != "disk"
         }
-        self._counts: Counter[Where] = Counter()
+        #: How many of each there were.
+        self.counts: Counter[Where] = Counter()
         #: Time, place in line, the life that it is for (0 is out there), and what is done.
         self._schedule: list[tuple[int, int, int, _Action]] = []
         self._numbers = count(1)
@@ -105,6 +116,7 @@ class World:
         #: When the last statement that was compared was made.
         self._compared_at = 0
         self._is_withdrawing = False
+        self._operations_before = 0
         #: How the process ended, until it is started again; and the files that it left, if not the disk.
         self._fallen = ""
         self._left: dict[str, bytes] | None = None
@@ -117,6 +129,7 @@ class World:
         try:
             while not self._live():
                 self._recover()
+            self._count_disk()
         finally:
             self._disk.close()
 
@@ -144,16 +157,18 @@ class World:
                 self._finish(store)
                 return True
         except Crashed as crash:
+            self.crashes += 1
             self._look()
             self._say("world", self._fallen or f"the power goes: {crash}")
         except Unstarted as failure:
             self._say("engine", f"ends: {failure}")
             self._leave_files()
-        except StoreFailed as failure:
+        except (StoreFailed, DataError) as failure:
+            self.crashes += 1
             self._look()
+            is_told = isinstance(failure, StoreFailed) or any(each.fault for each in self._disk.log)
+            self.checks.hold("I9", is_told, f"the journal cannot be gone on from: {failure}")
             self._stop(failure)
-        except DataError as error:
-            self.checks.hold("I9", False, f"the journal cannot be gone on from: {error}")
         return False
 
     @contextmanager
@@ -161,7 +176,7 @@ class World:
         disk = self._disk
         store = open_journal(
             Path(_JOURNAL), connect=lambda: disk.connect(_JOURNAL, check_same_thread=False)
-        )
+        ).execution_options(compiled_cache=_COMPILED)
         try:
             yield store
         finally:
@@ -170,8 +185,8 @@ class World:
     def _begin(self, store: sa.Engine) -> None:
         run = Run(f"life-{self.lives:03}", "live", self.our_clock())
         life = self._life = Life(store, run, self._plugins(), self._observe, self._record)
-        self.checks.begin(life.before, life.last)
-        self._say("engine", f"{run.run} starts; the last one left {len(life.last)} events")
+        self.checks.begin(run.run, life.known)
+        self._say("engine", f"{run.run} starts; {sum(map(len, life.known.values()))} events are on record")
         life.start(self._answered, lambda: self._asked)
         self._after(life)
         self._ours(0, self._ask)
@@ -205,12 +220,19 @@ class World:
         if life is None or not self.is_calm:
             return False
         portfolio = life.portfolio
-        doubts = [f"{key}: {each.status.value}" for key, each in portfolio.orders.items() if each.status in _IN_DOUBT]
+        doubts = [
+            f"{key}: {each.status.value}"
+            for key, each in portfolio.orders.items()
+            if each.status in _IN_DOUBT
+        ]
         settled = _BROKER in portfolio.reconciled and not portfolio.breaks and not doubts
-        is_quiet = self._compared_at > self.calm_at + 6 * SECOND and self._outage_until < self.now
+        is_compared = self._compared_at > self.calm_at + 6 * SECOND
+        is_quiet = is_compared and max(self._outage_until, self._told_at) < self.now
         if self.now > self.calm_at + _PATIENCE:
-            why = f"in doubt: {doubts}; breaks: {list(portfolio.breaks.values())}; reconciled: {portfolio.reconciled}"
-            self.checks.hold("I14", settled, f"not settled {_PATIENCE // SECOND} s after the last trouble; {why}")
+            why = f"in doubt: {doubts}; breaks: {list(portfolio.breaks.values())}"
+            self.checks.hold(
+                "I14", settled, f"not settled {_PATIENCE // SECOND} s after the last trouble; {why}"
+            )
         return settled and is_quiet
 
     def _finish(self, store: sa.Engine) -> None:
@@ -218,10 +240,11 @@ class World:
         self.checks.settled(life.portfolio, self.exchange)
         life.engine.finish("the plan ends")
         life.journal.flush()
-        self.checks.end(store, life)
+        self.checks.end(store, life, self._plugins())
+        self.digest = _digest(store, self.story)
         self._say("world", "our books and the exchange's agree")
 
-    def _stop(self, failure: StoreFailed) -> None:
+    def _stop(self, failure: Exception) -> None:
         """What a session does whose journal has failed, before it ends."""
         self._say("engine", f"ends: {failure}")
         if self._life is not None:
@@ -236,12 +259,22 @@ class World:
         """Let time pass until the process is started again, on what is left of the disk."""
         self._life = None
         self.unheard.clear()
+        self._count_disk()
         if self._left is None:
             self._disk.restart()
         else:
             self._disk, self._left = self._new_disk(self._left), None
+            self._operations_before = 0
         self._fallen = ""
         self.pass_time(self._chance.randint(SECOND // 2, 8 * SECOND))
+
+    def _count_disk(self) -> None:
+        """Note what the disk did in this life, and what befell it."""
+        self.operations.append(self._disk.operations - self._operations_before)
+        self._operations_before = self._disk.operations
+        for each in self.plan.troubles:
+            if each.where == "disk" and each.life == self.lives and each.at <= self.operations[-1]:
+                self._strike(each)
 
     def _leave_files(self) -> None:
         """The process is gone and its machine runs on: files are as programs saw them."""
@@ -249,14 +282,15 @@ class World:
         self._disk.close()
 
     def _new_disk(self, files: dict[str, bytes]) -> Disk:
-        return Disk(self.plan.seed * 1000 + self.lives, files=files, clock=self.our_clock)
+        plan = self.plan
+        return Disk((plan.seed * 1000 + plan.luck) * 1000 + self.lives, files=files, clock=self.our_clock)
 
     def _inject(self) -> None:
         """Let this life's troubles befall the disk."""
         self._disk.heal()
         for each in self.plan.troubles:
             if each.where == "disk" and each.life == self.lives and not self.is_calm:
-                kind = "write" if each.what == "short" else None
+                kind: Kind | None = "write" if each.what == "short" else None
                 lasting = each.what == "full"
                 self._disk.inject(Fault(effect=_EFFECTS[each.what], at=each.at, kind=kind, lasting=lasting))
 
@@ -291,12 +325,16 @@ class World:
 
     def befall(self, where: Where) -> Trouble | None:
         """The trouble of the next *where*, if any; none once all is calm."""
-        self._counts[where] += 1
-        trouble = self._troubles.get((where, self._counts[where]))
+        self.counts[where] += 1
+        trouble = self._troubles.get((where, self.counts[where]))
         if trouble is None or self.is_calm:
             return None
-        self._say("trouble", str(trouble))
+        self._strike(trouble)
         return trouble
+
+    def _strike(self, trouble: Trouble) -> None:
+        self.struck[trouble.where, trouble.what] += 1
+        self._say("trouble", str(trouble))
 
     def is_cut_off(self) -> bool:
         """Whether the exchange cannot be reached now."""
@@ -404,7 +442,8 @@ class World:
 
     @property
     def _living(self) -> Life:
-        assert self._life is not None
+        if self._life is None:
+            raise RuntimeError("no engine lives")
         return self._life
 
     def _take(self, event: Event | Statement, origin: str) -> None:
@@ -455,15 +494,22 @@ class World:
         self.story.tell(self.now, who, text)
 
 
-def _ticks(chance: Random) -> Iterator[Tick]:
-    """A market without an end."""
-    prices, time = dict(_PRICES), START
-    while True:
-        time += chance.randint(SECOND // 20, 2 * SECOND)
+def _ticks(chance: Random, bars: int) -> Iterator[Tick]:
+    """A market without an end: *bars* as fast as chance has it, then a slow one."""
+    prices, time, pace = dict(_PRICES), START, chance.choice(_PACES)
+    for number in count():
+        time += chance.randint(_MILLISECOND, pace) if number < bars else 3 * SECOND
         symbol = chance.choice(list(prices))
         prices[symbol] *= 1 + chance.gauss(0, 0.0005)
         size = chance.choice(("0.10", "0.30", "1.00", "5.00"))
         yield Tick(time, symbol, round(prices[symbol], 2), Decimal(size))
+
+
+def _digest(store: sa.Engine, story: Story) -> str:
+    digest = hashlib.sha256(str(story).encode())
+    for run in all_runs(store):
+        digest.update(payloads(store, run.run))
+    return digest.hexdigest()
 
 
 def _let_go(store: sa.Engine) -> None:
