@@ -352,8 +352,13 @@ class Engine:
     def _handle_found(self, found: Found, origin: str) -> None:
         """What was asked of the venue and has no answer now, will have none."""
         is_working = found.order_id in self.portfolio.orders
-        if is_working and self._requested.get(found.order_id, 0) <= found.asked:
-            self._tell(found)
+        if not is_working or self._requested.get(found.order_id, 0) > found.asked:
+            return
+        self._tell(found)
+        state = self.portfolio.order(found.order_id)
+        if self.portfolio.halted and state is not None and not state.order.reduce_only:
+            # The cancel of the halt was lost.
+            self._cancel(Cancel(order_id=found.order_id, strategy=ENGINE))
 
     def _execute(self, execution: Execution, plugin: str) -> None:
         if type(execution) is Fill:

@@ -197,6 +197,9 @@ def _told(ours: OrderState, theirs: VenueOrder, time: int) -> Execution | None:
             return Expired(order_id=order_id, time=time)
         case OrderStatus.REJECTED:
             return Rejected(order_id=order_id, time=time, reason=_BY)
+        case OrderStatus.FILLED if ours.filled == theirs.filled and not ours.unanswered:
+            # A trade of it was taken back, and what that left open works no more.
+            return Canceled(order_id=order_id, time=time, reason=_BY)
         case OrderStatus.FILLED:
             return None
         case _ if ours.status in _IN_DOUBT and not ours.unanswered:

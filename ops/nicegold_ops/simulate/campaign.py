@@ -19,7 +19,7 @@ from nicegold_ops.sweep.pool import Died, Pool
 
 Task = TypeVar("Task")
 #: Bars of a scenario that is crashed everywhere.
-_BARS = 8
+BARS_OF_CRASHES = 8
 #: Of one crash, how many fates of unsynced writes are tried, and how many crashes in the recovery from it.
 _FATES, _AGAIN = 2, 3
 #: Where the process can end besides at the disk, and how.
@@ -90,8 +90,10 @@ def crashes(seed: int, points: int, workers: int, stop: threading.Event, progres
 
 def points_of(seed: int) -> Iterator[Trouble]:
     """Every operation of the disk, and all that leaves or comes in a scenario: places to crash at."""
-    world, _ = lived(Plan(seed, _BARS))
-    for at in range(1, world.operations[0] + 1):
+    world, found = lived(Plan(seed, BARS_OF_CRASHES))
+    # Of what goes wrong by itself there is nothing to crash.
+    operations = 0 if found else world.operations[0]
+    for at in range(1, operations + 1):
         yield Trouble("disk", "power", at, life=1)
     for where, what in _ENDS:
         for at in range(1, world.counts[where] + 1):
@@ -107,7 +109,7 @@ def _crash(task: tuple[int, Trouble]) -> Tally:
     seed, first = task
     tally, random = Tally(), Random(f"{seed} {first}")  # noqa: S311  # repeated, not guarded
     for luck in range(_FATES):
-        world, found = lived(Plan(seed, _BARS, (first,), luck))
+        world, found = lived(Plan(seed, BARS_OF_CRASHES, (first,), luck))
         tally += tallied(world, found)
         if luck or world.lives < 2:
             continue
@@ -116,7 +118,7 @@ def _crash(task: tuple[int, Trouble]) -> Tally:
             reach = world.operations[1] if again else min(40, world.operations[1])
             more = [Trouble("disk", "power", random.randint(1, reach), life=life) for life in (2, 3)]
             troubles = (first, *more[: 1 + (again == 1)])
-            tally += _one(Plan(seed, _BARS, tuple(sorted(troubles)), luck))
+            tally += _one(Plan(seed, BARS_OF_CRASHES, tuple(sorted(troubles)), luck))
     return tally
 
 

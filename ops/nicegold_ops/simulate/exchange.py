@@ -88,6 +88,20 @@ class Booked:
         )
 
 
+def traded(
+    held: Decimal, cost: Decimal, signed: Decimal, price: Decimal
+) -> tuple[tuple[Decimal, Decimal], Decimal]:
+    """Lots and what they cost (price times lots) once *signed* lots traded; and what closing earned."""
+    closed = max(min(-signed, held), ZERO) if held > 0 else min(max(-signed, held), ZERO)
+    earned = ZERO
+    if closed:
+        average = cost / held
+        earned = closed * (price - average)
+        held, cost = held - closed, cost - closed * average
+    opened = signed + closed
+    return (held + opened, cost + opened * price), earned
+
+
 class Exchange:
     """One account. *lot_sizes* by symbol are units a lot; *commission* is cash a lot.
 
@@ -297,14 +311,8 @@ class Exchange:
     def _book(self, symbol: str, signed: Decimal, price: Decimal, commission: Decimal) -> None:
         """Cash moves by what closed lots earn against their average cost, and by commission."""
         held, cost = self.positions.get(symbol, (ZERO, ZERO))
-        self.cash -= commission
-        closed = max(min(-signed, held), ZERO) if held > 0 else min(max(-signed, held), ZERO)
-        if closed:
-            average = cost / held
-            self.cash += closed * (price - average) * self._lot_sizes[symbol]
-            held, cost = held - closed, cost - closed * average
-        opened = signed + closed
-        self.positions[symbol] = (held + opened, cost + opened * price)
+        self.positions[symbol], earned = traded(held, cost, signed, price)
+        self.cash += earned * self._lot_sizes[symbol] - commission
 
     def _end(self, order: Booked, how: Canceled | Rejected) -> None:
         order.status, order.ended = _ENDED[type(how)], self._clock()

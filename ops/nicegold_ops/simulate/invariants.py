@@ -30,7 +30,7 @@ from nicegold import (
     Unknown,
 )
 from nicegold_ops.journal import read
-from nicegold_ops.simulate.exchange import Booked, Exchange
+from nicegold_ops.simulate.exchange import Booked, Exchange, traded
 from nicegold_ops.simulate.life import ACCOUNT, INSTRUMENTS, Life, repeated, told_in
 from nicegold_ops.simulate.traders import LIMIT
 
@@ -59,20 +59,30 @@ class Ledger:
         self._lot_sizes = lot_sizes
         self.trades: dict[str, Fill] = {}
         self.busted: set[str] = set()
+        #: By symbol: signed lots, and what they cost on average, in the order in which trades were booked.
+        self.positions: dict[str, tuple[Decimal, Decimal]] = {}
         #: How often each request was written down, by kind and order.
         self.requests: Counter[tuple[str, str]] = Counter()
 
     def record(self, event: Event) -> None:
         match event:
-            case Fill():
-                self.trades.setdefault(event.trade_id, event)
-            case Busted():
+            case Fill() if event.trade_id not in self.trades:
+                self.trades[event.trade_id] = event
+                if event.trade_id not in self.busted:
+                    self._book(event, event.signed_quantity)
+            case Busted() if event.trade_id not in self.busted:
                 self.busted.add(event.trade_id)
+                if event.trade_id in self.trades:
+                    self._book(self.trades[event.trade_id], -self.trades[event.trade_id].signed_quantity)
             case Order() | Cancel() | Replace():
                 self.requests[named(event)] += 1
             # It may leave a second time.
             case Absent():
                 self.requests["Order", event.order_id] += 1
+
+    def _book(self, fill: Fill, signed: Decimal) -> None:
+        held, cost = self.positions.get(fill.symbol, (ZERO, ZERO))
+        self.positions[fill.symbol], _ = traded(held, cost, signed, fill.price)
 
     def lots(self, symbol: str) -> Decimal:
         """I3: the sum of distinct trades."""
@@ -186,6 +196,8 @@ class Checks:
             self._allowed.discard(request.id)
             is_free = not portfolio.halted or request.reduce_only
             self.hold("I7", is_free, f"{request.id} leaves although trading is halted: {portfolio.halted}")
+            disagreed = list(portfolio.breaks.values()) or not portfolio.reconciled
+            self.hold("I6", not disagreed, f"{request.id} leaves although the books disagree: {disagreed}")
 
     def step(self, life: Life) -> None:
         """An input was taken to its end."""
@@ -196,8 +208,12 @@ class Checks:
         self.hold("I18", portfolio.time >= self._time, back)
         self._time = portfolio.time
         for symbol in self._symbols:
-            ours, sum_of = portfolio.position(symbol).quantity, self.ledger.lots(symbol)
+            position, sum_of = portfolio.position(symbol), self.ledger.lots(symbol)
+            ours = position.quantity
             self.hold("I3", ours == sum_of, f"{symbol}: we hold {ours}, our trades add up to {sum_of}")
+            cost = self.ledger.positions.get(symbol, (ZERO, ZERO))[1]
+            is_cost = abs(position.cost - cost) < _ROUNDING
+            self.hold("I4", is_cost, f"{symbol}: what is open cost {cost}, and is booked at {position.cost}")
         costs = ((symbol, each.cost) for symbol, each in portfolio.positions.items())
         self._hold_cash("our", portfolio.cash, costs)
         for order_id, state in portfolio.orders.items():
@@ -228,8 +244,12 @@ class Checks:
     def settled(self, portfolio: Portfolio, exchange: Exchange) -> None:
         """Our books and the exchange's say the same, and no order waits for anything."""
         for state in portfolio.orders.values():
-            is_known = state.status not in (OrderStatus.UNKNOWN, OrderStatus.PENDING_NEW)
+            is_known = (
+                state.status not in (OrderStatus.UNKNOWN, OrderStatus.PENDING_NEW) and not state.unanswered
+            )
             self.hold("I1", is_known, f"{state.order.id} is {state.status.value} still")
+        risky = [each.id for each in exchange.orders if each.is_working and each.id and not each.reduce_only]
+        self.hold("I7", not (portfolio.halted and risky), f"trading is halted, and {risky} work on")
         for symbol in self._symbols:
             ours = portfolio.position(symbol).quantity
             theirs = exchange.positions.get(symbol, (ZERO, ZERO))[0]

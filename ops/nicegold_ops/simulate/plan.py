@@ -73,7 +73,7 @@ _ENDS = frozenset({"power", "full", "error", "short", "power before", "power aft
 #: About how many there are of each in one bar's time; a disk has far more operations than that.
 _OFTEN: dict[Where, float] = {
     "disk": 12.0,
-    "start": 0.05,
+    "start": 0.1,
     "order": 0.5,
     "change": 0.25,
     "execution": 1.0,

@@ -223,7 +223,7 @@ class World:
         doubts = [
             f"{key}: {each.status.value}"
             for key, each in portfolio.orders.items()
-            if each.status in _IN_DOUBT
+            if each.status in _IN_DOUBT or each.unanswered
         ]
         settled = _BROKER in portfolio.reconciled and not portfolio.breaks and not doubts
         is_compared = self._compared_at > self.calm_at + 6 * SECOND
