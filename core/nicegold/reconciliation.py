@@ -88,9 +88,17 @@ class Comparison:
                 told.append(mended)
             else:
                 open_still.add(key)
-        if not open_still and (known or self._broker not in self._portfolio.reconciled):
+        is_known = self._broker in self._portfolio.reconciled
+        if not open_still and (known if is_known else self._is_all_judged()):
             told.append(Reconciled(broker=self._broker, time=self._statement.time))
         return told
+
+    def _is_all_judged(self) -> bool:
+        """Whether nothing has changed since the venue was asked: else something could differ unseen."""
+        portfolio, statement = self._portfolio, self._statement
+        orders = (each.order_id for each in statement.orders)
+        about = (*portfolio.orders, *orders, *portfolio.positions, *statement.positions, portfolio.currency)
+        return all(map(self._is_settled, about))
 
     # What differs.
 

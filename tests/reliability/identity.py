@@ -1,4 +1,4 @@
-"""The same seeds give the same bytes, whatever Python's hashes are: `python -m tests.reliability.identity 200`."""
+"""The same seeds give the same bytes, whatever Python's hashes are."""
 
 from __future__ import annotations
 

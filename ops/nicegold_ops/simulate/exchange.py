@@ -6,6 +6,7 @@ twice, so that who sends it twice is found out.
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
@@ -31,6 +32,8 @@ from nicegold import (
 )
 
 ZERO = Decimal(0)
+#: How long (ns) it remembers what ended: far longer than a clock is set back or an engine is away.
+_REMEMBERED = 12 * 3600 * 1_000_000_000
 #: Told of everything that happens, at the moment when it does.
 Heard: TypeAlias = Callable[[Execution], None]
 _ENDED = {Canceled: OrderStatus.CANCELED, Rejected: OrderStatus.REJECTED}
@@ -124,11 +127,17 @@ class Exchange:
         self._session = 0
         #: By the order in which they came; two with one id are two.
         self.orders: list[Booked] = []
+        #: How often an order of that id has come.
+        self.arrivals: Counter[str] = Counter()
         self.fills: dict[str, Fill] = {}
         self.busted: set[str] = set()
         #: By symbol: signed lots, and what they cost (price times lots).
         self.positions: dict[str, tuple[Decimal, Decimal]] = {}
-        self._told: list[Execution] = []
+        #: By order, all that happened to it.
+        self._told: dict[str, list[Execution]] = defaultdict(list)
+        #: Of the orders and the fills, those that a statement may have to tell of.
+        self._recent: list[Booked] = []
+        self._recent_fills: deque[Fill] = deque()
         #: By symbol the price, and how many lots are left there.
         self._market: dict[str, tuple[Decimal, Decimal]] = {}
 
@@ -159,11 +168,24 @@ class Exchange:
             order.stop_price,
             order.reduce_only,
         )
-        self.orders.append(booked)
+        self._add(booked)
         accepted = Accepted(order_id=order.id, time=self._clock(), venue_order_id=booked.venue_order_id)
         self._tell(accepted)
         self._meet(booked)
         return accepted
+
+    def _add(self, order: Booked) -> None:
+        self.orders.append(order)
+        self.arrivals[order.id] += 1
+        self._recent = [each for each in self._recent if each.is_working or each.ended >= self._long_ago]
+        self._recent.append(order)
+        while self._recent_fills and self._recent_fills[0].time < self._long_ago:
+            self._recent_fills.popleft()
+
+    @property
+    def _long_ago(self) -> int:
+        """What ended before this, nobody asks about any more."""
+        return self._clock() - _REMEMBERED
 
     def cancel(self, order_id: str, session: int) -> None:
         self._admit(session)
@@ -198,14 +220,14 @@ class Exchange:
         self._tell(CancelRejected(order_id=order_id, time=self._clock(), reason="it cannot be changed"))
 
     def _working(self, order_id: str) -> Booked | None:
-        return next((each for each in self.orders if each.id == order_id and each.is_working), None)
+        return next((each for each in self._recent if each.id == order_id and each.is_working), None)
 
     # What happens besides.
 
     def quote(self, symbol: str, price: Decimal, size: Decimal) -> None:
         """*size* lots trade at *price*, for each of the orders that it meets, first come first served."""
         self._market[symbol] = (price, size)
-        for order in self.orders:
+        for order in self._recent:
             if order.is_working and order.symbol == symbol:
                 self._meet(order)
 
@@ -213,7 +235,7 @@ class Exchange:
         """Another terminal trades on this account."""
         name = f"X-{len(self.orders) + 1}"
         order = Booked("", name, symbol, side, quantity)
-        self.orders.append(order)
+        self._add(order)
         return self._fill(order, quantity, self._market[symbol][0])
 
     def bust(self, trade_id: str) -> None:
@@ -238,8 +260,10 @@ class Exchange:
         return Statement(
             time=self._clock(),
             since=since,
-            orders=[each.shown() for each in self.orders if each.is_working or each.ended >= since],
-            fills=[each for each in self._standing() if each.time >= since],
+            orders=[each.shown() for each in self._recent if each.is_working or each.ended >= since],
+            fills=[
+                each for each in self._recent_fills if each.time >= since and each.trade_id not in self.busted
+            ],
             positions={symbol: lots for symbol, (lots, _) in self.positions.items()},
             cash=self.cash,
             costs={symbol: cost for symbol, (_, cost) in self.positions.items()},
@@ -247,9 +271,9 @@ class Exchange:
 
     def find(self, order_id: str) -> list[Execution]:
         """All that happened to the order; nothing if it is not here."""
-        if all(each.id != order_id for each in self.orders):
+        if order_id not in self.arrivals:
             return []
-        return [each for each in self._told if getattr(each, "order_id", "") == order_id]
+        return list(self._told[order_id])
 
     def absent(self, order_id: str) -> Absent:
         return Absent(order_id=order_id, time=self._clock())
@@ -265,11 +289,10 @@ class Exchange:
 
     def _adding(self, symbol: str) -> Iterator[Booked]:
         return (
-            each for each in self.orders if each.is_working and each.symbol == symbol and not each.reduce_only
+            each
+            for each in self._recent
+            if each.is_working and each.symbol == symbol and not each.reduce_only
         )
-
-    def _standing(self) -> Iterator[Fill]:
-        return (fill for trade_id, fill in self.fills.items() if trade_id not in self.busted)
 
     # Books.
 
@@ -304,6 +327,7 @@ class Exchange:
             commission=self._commission * quantity,
         )
         self.fills[fill.trade_id] = fill
+        self._recent_fills.append(fill)
         self._book(order.symbol, fill.signed_quantity, price, fill.commission)
         self._tell(fill)
         return fill
@@ -319,5 +343,5 @@ class Exchange:
         self._tell(how)
 
     def _tell(self, execution: Execution) -> None:
-        self._told.append(execution)
+        self._told[getattr(execution, "order_id", "")].append(execution)
         self._heard(execution)

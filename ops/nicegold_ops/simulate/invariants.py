@@ -30,7 +30,7 @@ from nicegold import (
     Unknown,
 )
 from nicegold_ops.journal import read
-from nicegold_ops.simulate.exchange import Booked, Exchange, traded
+from nicegold_ops.simulate.exchange import Exchange, traded
 from nicegold_ops.simulate.life import ACCOUNT, INSTRUMENTS, Life, repeated, told_in
 from nicegold_ops.simulate.traders import LIMIT
 
@@ -55,8 +55,9 @@ class Ledger:
     """What one account did, added up from the events as they are recorded."""
 
     def __init__(self, cash: Decimal, lot_sizes: dict[str, Decimal]) -> None:
-        self._cash = cash
         self._lot_sizes = lot_sizes
+        #: I4: what is left of the cash after all trades, as if nothing were worth anything.
+        self.unspent = cash
         self.trades: dict[str, Fill] = {}
         self.busted: set[str] = set()
         #: By symbol: signed lots, and what they cost on average, in the order in which trades were booked.
@@ -69,38 +70,31 @@ class Ledger:
             case Fill() if event.trade_id not in self.trades:
                 self.trades[event.trade_id] = event
                 if event.trade_id not in self.busted:
-                    self._book(event, event.signed_quantity)
+                    self._book(event, 1)
             case Busted() if event.trade_id not in self.busted:
                 self.busted.add(event.trade_id)
                 if event.trade_id in self.trades:
-                    self._book(self.trades[event.trade_id], -self.trades[event.trade_id].signed_quantity)
+                    self._book(self.trades[event.trade_id], -1)
             case Order() | Cancel() | Replace():
                 self.requests[named(event)] += 1
             # It may leave a second time.
             case Absent():
                 self.requests["Order", event.order_id] += 1
 
-    def _book(self, fill: Fill, signed: Decimal) -> None:
+    def _book(self, fill: Fill, side: int) -> None:
+        """Add *fill*, or take it out again for a *side* of -1."""
+        signed = side * fill.signed_quantity
         held, cost = self.positions.get(fill.symbol, (ZERO, ZERO))
         self.positions[fill.symbol], _ = traded(held, cost, signed, fill.price)
+        self.unspent -= signed * fill.price * self._lot_sizes[fill.symbol] + side * fill.commission
 
     def lots(self, symbol: str) -> Decimal:
         """I3: the sum of distinct trades."""
-        return sum((each.signed_quantity for each in self._standing() if each.symbol == symbol), ZERO)
-
-    def unspent(self) -> Decimal:
-        """I4: what is left of the cash after all trades, as if nothing were worth anything."""
-        cash = self._cash
-        for fill in self._standing():
-            cash -= fill.signed_quantity * fill.price * self._lot_sizes[fill.symbol] + fill.commission
-        return cash
+        return self.positions.get(symbol, (ZERO, ZERO))[0]
 
     def less(self, cash: Decimal, costs: Iterable[tuple[str, Decimal]]) -> Decimal:
         """*cash* less what the open lots cost: the same, if the books are right."""
         return cash - sum((cost * self._lot_sizes[symbol] for symbol, cost in costs), ZERO)
-
-    def _standing(self) -> Iterable[Fill]:
-        return (fill for trade_id, fill in self.trades.items() if trade_id not in self.busted)
 
 
 def named(request: Order | Cancel | Replace) -> tuple[str, str]:
@@ -222,7 +216,7 @@ class Checks:
         self.hold("I13", life.pager.alerts >= self._alarms, told)
 
     def _hold_cash(self, whose: str, cash: Decimal, costs: Iterable[tuple[str, Decimal]]) -> None:
-        left, must = self.ledger.less(cash, costs), self.ledger.unspent()
+        left, must = self.ledger.less(cash, costs), self.ledger.unspent
         text = f"{whose} cash less what is open is {left}, our trades leave {must}"
         self.hold("I4", abs(left - must) < _ROUNDING, text)
 
@@ -231,7 +225,7 @@ class Checks:
     def arrived(self, exchange: Exchange) -> None:
         """An order has reached the exchange."""
         last = exchange.orders[-1]
-        self.hold("I2", _is_alone(exchange.orders, last), f"{last.id} is at the exchange twice")
+        self.hold("I2", exchange.arrivals[last.id] == 1, f"{last.id} is at the exchange twice")
         if self._is_bounded:
             most, least = exchange.exposure(last.symbol)
             is_within = least >= -LIMIT and most <= LIMIT
@@ -285,7 +279,3 @@ class Checks:
             self.hold("I10", one == other, f"{field} is {one} from the journal, and was {other}")
         for before, after in zip_longest(told, repeated(read(store, life.run.run), plugins)):
             self.hold("I10", before == after, f"repeated, {before} is {after}")
-
-
-def _is_alone(orders: list[Booked], order: Booked) -> bool:
-    return sum(each.id == order.id for each in orders) == 1

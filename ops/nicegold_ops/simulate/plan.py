@@ -127,7 +127,8 @@ class Plan(msgspec.Struct, frozen=True):
     """One simulation: *seed* decides the market, what strategies want and how long things take.
 
     *bars* are traded on, then all is calm. *luck* decides what survives on the disk. *fool* is whether a
-    plugin that fails all the time is there.
+    plugin that fails all the time is there. A *pace* is ns from bar to bar; else chance has it.
+    Strategies rest on that part *rest* of the bars.
     """
 
     seed: int
@@ -135,6 +136,8 @@ class Plan(msgspec.Struct, frozen=True):
     troubles: tuple[Trouble, ...] = ()
     luck: int = 0
     fool: bool = False
+    pace: int = 0
+    rest: float = 0.0
 
 
 def planned(seed: int) -> Plan:

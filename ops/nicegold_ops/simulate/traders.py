@@ -34,17 +34,22 @@ _DEEDS = ("market", "market", "limit", "stop", "pair", "exit", "cancel", "replac
 
 @plugin
 class Restless:
-    """Orders of every kind, cancels and replaces, until the time *until* (ns UTC)."""
+    """Orders of every kind, cancels and replaces, until the time *until* (ns UTC).
+
+    It rests on that part *rest* of the bars.
+    """
 
     seed: int
     until: int
+    rest: float = 0.0
     name: str = ""
 
     @hookimpl
     def on_bar(self, bar: Bar, portfolio: Portfolio) -> list[Request] | None:
-        if bar.time > self.until:
+        chance = self._chance(bar.time)
+        if bar.time > self.until or chance.random() < self.rest:
             return None
-        return self._wanted(self._chance(bar.time), bar, portfolio)
+        return self._wanted(chance, bar, portfolio)
 
     @hookimpl
     def on_fill(self, fill: Fill, portfolio: Portfolio) -> list[Request] | None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import heapq
 import logging
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from decimal import Decimal
@@ -99,8 +99,8 @@ class World:
         self.struck: Counter[tuple[Where, str]] = Counter()
         self._observe = observe or _unwatched
         self._chance = Random(f"world {plan.seed}")  # noqa: S311  # repeated, not guarded
-        self._ticks = _ticks(Random(f"market {plan.seed}"), plan.bars)  # noqa: S311
-        self._market = [next(self._ticks) for _ in range(plan.bars)]
+        self._ticks = _ticks(Random(f"market {plan.seed}"), plan)  # noqa: S311
+        self._market = deque(next(self._ticks) for _ in range(plan.bars))
         #: When all troubles end, and strategies want nothing more.
         self.calm_at = self._market[-1].time
         self._troubles: dict[tuple[Where, int], Trouble] = {
@@ -113,6 +113,8 @@ class World:
         self._numbers = count(1)
         self._our_offset = self._their_offset = 0
         self._outage_until = self._told_at = self._answered_at = self._delay = self._asked = 0
+        #: Executions that the engine will hear of.
+        self._under_way = 0
         #: When the last statement that was compared was made.
         self._compared_at = 0
         self._is_withdrawing = False
@@ -194,7 +196,10 @@ class World:
     def _plugins(self) -> dict[str, object]:
         seed = self.plan.seed
         fool: dict[str, object] = {"fool": Fool(seed=seed)} if self.plan.fool else {}
-        traders = {name: Restless(seed=seed, until=self.calm_at, name=name) for name in ("alice", "bob")}
+        traders = {
+            name: Restless(seed=seed, until=self.calm_at, rest=self.plan.rest, name=name)
+            for name in ("alice", "bob")
+        }
         guard = Guard(halts=self.halts, allowed=self.checks.allow)
         return {**fool, **traders, "guard": guard, _BROKER: Line(world=self)}
 
@@ -227,7 +232,7 @@ class World:
         ]
         settled = _BROKER in portfolio.reconciled and not portfolio.breaks and not doubts
         is_compared = self._compared_at > self.calm_at + 6 * SECOND
-        is_quiet = is_compared and max(self._outage_until, self._told_at) < self.now
+        is_quiet = is_compared and not self._under_way and self._outage_until < self.now
         if self.now > self.calm_at + _PATIENCE:
             why = f"in doubt: {doubts}; breaks: {list(portfolio.breaks.values())}"
             self.checks.hold(
@@ -258,6 +263,7 @@ class World:
     def _recover(self) -> None:
         """Let time pass until the process is started again, on what is left of the disk."""
         self._life = None
+        self._under_way = 0
         self.unheard.clear()
         self._count_disk()
         if self._left is None:
@@ -388,7 +394,7 @@ class World:
 
     def _tick(self) -> None:
         """The next price, at the exchange and then on the feed."""
-        tick = self._market.pop(0) if self._market else next(self._ticks)
+        tick = self._market.popleft() if self._market else next(self._ticks)
         if not self._market:
             self._market.append(next(self._ticks))
         self.later(max(self._market[0].time - self.now, 0), self._tick)
@@ -430,13 +436,23 @@ class World:
         trouble = self.befall("execution")
         what = trouble.what if trouble is not None else ""
         if trouble is not None and what == "late":
-            self._ours(trouble.amount, lambda: self._take(execution, _BROKER))
+            self._send(trouble.amount, execution)
         elif what != "lose":
             self._told_at = max(self._told_at, self.now + self._soon(), self._outage_until)
             for _ in range(2 if what == "double" else 1):
-                self._ours(self._told_at - self.now, lambda: self._take(execution, _BROKER))
+                self._send(self._told_at - self.now, execution)
         if what == "kill" and self._life is not None:
             self.kill()
+
+    def _send(self, ns: int, execution: Execution) -> None:
+        """Let *execution* be on its way to the engine, if one lives."""
+        if self._life is not None:
+            self._under_way += 1
+            self._ours(ns, lambda: self._arrive(execution))
+
+    def _arrive(self, execution: Execution) -> None:
+        self._under_way -= 1
+        self._take(execution, _BROKER)
 
     # The engine.
 
@@ -494,11 +510,12 @@ class World:
         self.story.tell(self.now, who, text)
 
 
-def _ticks(chance: Random, bars: int) -> Iterator[Tick]:
-    """A market without an end: *bars* as fast as chance has it, then a slow one."""
+def _ticks(chance: Random, plan: Plan) -> Iterator[Tick]:
+    """A market without an end: the plan's bars at its pace, then a slow one."""
     prices, time, pace = dict(_PRICES), START, chance.choice(_PACES)
     for number in count():
-        time += chance.randint(_MILLISECOND, pace) if number < bars else 3 * SECOND
+        drawn = chance.randint(_MILLISECOND, pace)
+        time += (plan.pace or drawn) if number < plan.bars else 3 * SECOND
         symbol = chance.choice(list(prices))
         prices[symbol] *= 1 + chance.gauss(0, 0.0005)
         size = chance.choice(("0.10", "0.30", "1.00", "5.00"))
