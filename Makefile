@@ -17,7 +17,7 @@ uv = $(shell command -v uv || echo $(bin)/uv)
 native := ops/nicegold_ops/telemetry/_watched.c \
     $(addprefix core/nicegold/,answers.py engine.py indicators.py matching.py orders.py portfolio.py values.py venue.py)
 
-reference := $(wildcard docs/reference/*.md) docs/write-a-broker.md
+reference := $(wildcard docs/reference/*.md) docs/reliability.md docs/write-a-broker.md
 rules := $(wildcard alerts/*.rules.yaml)
 rule_tests := $(wildcard alerts/*.test.yaml)
 
@@ -38,14 +38,20 @@ test: $(ready)  ## Run the tests
 	$(bin)/pytest -q -n $(WORKERS)
 
 .PHONY: check
-check: format lint types imports test pure fuzz reference alerts  ## What CI runs: format, lint, types, imports, tests, fuzz, docs, alerts
+check: format lint types imports test pure fuzz reference alerts reliability  ## What CI runs: format, lint, types, imports, tests, fuzz, docs, alerts, crashes
 
 .PHONY: bench
 bench: $(ready)  ## Measure the engine against its peers, in ten minutes; QUICK=1 takes one
 	$(bin)/python -m tests.bench.run $(if $(QUICK),--quick)
 
+# What is proven each time: docs/reliability.md.
+.PHONY: reliability
+reliability: $(ready)
+	$(bin)/python -m tests.reliability.tiers gate
+
 .PHONY: soak
-soak: $(ready)  ## Try to break the readers of files for ten minutes; SEED=7 repeats one
+soak: $(ready)  ## Crash, kill and confuse it for HOURS, then the readers of files for ten minutes; SEED=7 repeats those
+	$(bin)/python -m tests.reliability.tiers nightly --hours $(or $(HOURS),8) --write
 	$(bin)/python -m tests.fuzz.campaign --seconds 480 --learned .fuzz/learned --seed $(SEED)
 	NICEGOLD_FUZZ_FILES=2500 NICEGOLD_FUZZ_SOAK=1 $(bin)/pytest -q -n $(WORKERS) tests/fuzz --hypothesis-seed=$(SEED)
 

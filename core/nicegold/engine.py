@@ -330,7 +330,9 @@ class Engine:
 
     def snapshot(self) -> None:
         """Put all that is known on the journal, so that a recovery need not read what came before."""
-        self._note(self.portfolio.snapshot(self._numbers))
+        # Not folded in: who takes over from a snapshot has yet to compare its books, and we have.
+        self.sequence += 1
+        self._record(self.portfolio.snapshot(self._numbers))
 
     def _handle_absent(self, absent: Absent, origin: str) -> None:
         """The venue never had it: it may leave once more, if nobody objects now."""
@@ -573,6 +575,8 @@ class Engine:
         """Note what *event* changes, unless it is what the statement in hand says."""
         if self._compares and isinstance(event, _EXECUTIONS):
             return
+        if isinstance(event, CancelRejected) and not event.sent:
+            return  # nothing left, so nothing has changed
         order_id = event.id if isinstance(event, Order) else getattr(event, "order_id", "")
         if order_id:
             self._touched[order_id] = self.sequence

@@ -32,6 +32,8 @@ _BESIDES: tuple[Where, ...] = ("order", "change", "execution", "question", "step
 #: What may go wrong day after day: not what only a person ends, nor what takes the machine along.
 _LEFT_OUT = {"bust", "our clock", "their clock", "power before", "power after", "kill after"}
 _MEBIBYTE = 1 << 20
+#: What it may grow by, in mebibytes a day.
+MOST = 0.5
 
 
 def plan_of(seed: int, days: int) -> Plan:

@@ -114,7 +114,7 @@ class Checks:
         #: What reached the line, and what the risk check let pass since it last left.
         self.sent: Counter[tuple[str, str]] = Counter()
         self._allowed: set[str] = set()
-        self._sequence = self._time = self._alarms = 0
+        self._sequence = self._time = self.alarms = 0
         #: The first violation: a plugin's errors go no further than the host, so who runs must look here.
         self.found: Violated | None = None
         #: What the engine in hand has recorded, and how much of it no crash may take.
@@ -137,7 +137,7 @@ class Checks:
         self._keep(known)
         self._run, self._known, self.lived = run, known, []
         self.ledger = Ledger(self._cash, self._lot_sizes)
-        self._sequence = self._time = self._alarms = self._kept = 0
+        self._sequence = self._time = self.alarms = self._kept = 0
         for event in chain.from_iterable(known.values()):
             self.ledger.record(event)
         for request in sorted(self.sent):
@@ -167,7 +167,7 @@ class Checks:
             self._kept = self._sequence
         self.ledger.record(event)
         if isinstance(event, _ALARMING) or (isinstance(event, Fill) and not event.strategy):
-            self._alarms += 1
+            self.alarms += 1
 
     def allow(self, order: Order) -> None:
         """The risk check has let *order* pass."""
@@ -212,8 +212,8 @@ class Checks:
         self._hold_cash("our", portfolio.cash, costs)
         for order_id, state in portfolio.orders.items():
             self.hold("I8", state.filled <= state.most, f"{order_id} filled {state.filled} of {state.most}")
-        told = f"{self._alarms} alarming events, {life.pager.alerts} alerts"
-        self.hold("I13", life.pager.alerts >= self._alarms, told)
+        told = f"{self.alarms} alarming events, {life.pager.alerts} alerts"
+        self.hold("I13", life.pager.alerts >= self.alarms, told)
 
     def _hold_cash(self, whose: str, cash: Decimal, costs: Iterable[tuple[str, Decimal]]) -> None:
         left, must = self.ledger.less(cash, costs), self.ledger.unspent
