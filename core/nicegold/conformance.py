@@ -110,7 +110,7 @@ class Rig(Protocol):
         return NotImplemented
 
     def hold_next_request(self) -> object:
-        """The next order is on the way until `release`."""
+        """The next order or cancel is on the way until `release`."""
         return NotImplemented
 
     def release(self) -> object:
@@ -882,3 +882,33 @@ def _absent_for_good(trial: Trial) -> None:
     trial.reply("place_order", order)
     trial.move()
     trial.until_filled(order)
+
+
+@_case("B33")
+def _change_for_good(trial: Trial) -> None:
+    """A cancel that was on its way when `find_order` answered never happens: its answer is the last word."""
+    trial.needs("find_order")
+    trial.start()
+    order = trial.working()
+    trial.venue("hold_next_request")
+    trial.cancel(order)
+    found = trial.ask("find_order", order)
+    trial.venue("release")
+    if found is None:
+        raise NotTried("the broker is not sure, and may be so")
+    _require(bool(found), "find_order tells nothing of an order that works")
+    trial.settle()
+    _require(not trial.told(order, Canceled), f"found as {found}, and then it was canceled")
+
+
+@_case("B34")
+def _costs(trial: Trial) -> None:
+    """A statement's costs are price times lots of what is open (`Statement.costs`): cash rests on them."""
+    trial.start()
+    fills = trial.fills(trial.filled(Side.BUY))
+    costs = trial.statement().costs
+    if costs is None:
+        raise NotTried("the venue does not say what open lots cost")
+    ours = sum((each.price * each.signed_quantity for each in fills), ZERO)
+    theirs = costs.get(INSTRUMENT.symbol, ZERO)
+    _require(abs(theirs - ours) < _CENT, f"by the fills the open lots cost {ours}, and stated is {theirs}")

@@ -15,10 +15,11 @@ import msgspec
 
 from nicegold import engine, pure
 from nicegold_ops.telemetry.watch import native
-from tests.bench import calls, memory, scaling
+from tests.bench import calls, memory, orders, scaling
 from tests.bench.calls import Added
 from tests.bench.costs import Costs
 from tests.bench.memory import Memory
+from tests.bench.orders import Orders
 from tests.bench.peers import OURS, PEERS, Result
 from tests.bench.scaling import Scaling
 
@@ -95,6 +96,7 @@ class Bench(msgspec.Struct, frozen=True):
     scaling: Scaling | None = None
     memory: Memory | None = None
     costs: Costs | None = None
+    orders: Orders | None = None
 
 
 def verdicts(bench: Bench) -> Iterator[Verdict]:
@@ -109,6 +111,8 @@ def verdicts(bench: Bench) -> Iterator[Verdict]:
         yield from _scaling(bench.scaling)
     if bench.memory is not None:
         yield _memory(bench.memory)
+    if bench.orders is not None:
+        yield from _orders(bench.orders)
 
 
 def _agreement(race: Race) -> Iterator[Verdict]:
@@ -167,6 +171,24 @@ def _memory(found: Memory) -> Verdict:
         f"at most {memory.MOST:g} MB",
         found.low <= memory.MOST,
     )
+
+
+def _orders(found: Orders) -> Iterator[Verdict]:
+    yield Verdict(
+        "from the journal to the broker, FULL sync, 99th percentile",
+        f"{found.sent.p99 * 1e3:.2f} ms, {found.sent.p99 / found.commit.p99:.2f} of a bare commit",
+        f"at most {orders.MOST_SEND * 1e3:g} ms",
+        found.sent.p99 <= orders.MOST_SEND,
+    )
+    for (events, seconds), most in zip(
+        found.recovered.items(), (orders.MOST_TAIL, orders.MOST_SNAPSHOT), strict=True
+    ):
+        yield Verdict(
+            f"a recovery after {events:,} events{', by snapshot' if most == orders.MOST_SNAPSHOT else ''}",
+            f"{seconds:.2f} s",
+            f"at most {most:g} s",
+            seconds <= most,
+        )
 
 
 def this_machine() -> Machine:

@@ -16,11 +16,11 @@ import msgspec
 from rich.console import Console
 from rich.markdown import Markdown
 
-from tests.bench import calls, costs, memory, page, peers, scaling, walk
+from tests.bench import calls, costs, memory, orders, page, peers, scaling, walk
 from tests.bench.results import Bench, Race, this_machine, verdicts
 
 DOCS = Path(__file__).parents[2] / "docs"
-PARTS = ("race", "calls", "scaling", "memory", "costs")
+PARTS = ("race", "calls", "scaling", "memory", "costs", "orders")
 Found = TypeVar("Found")
 #: The tables are wide, and a log has no width of its own.
 console = Console(width=None if sys.stdout.isatty() else 150)
@@ -38,6 +38,8 @@ class Plan(msgspec.Struct, frozen=True):
     session_seconds: float = 60
     cost_bars: int = 100_000
     cost_rounds: int = 15
+    orders: int = 5_000
+    recoveries: tuple[int, int] = (100_000, 10_000_000)
 
 
 QUICK = Plan(
@@ -49,6 +51,8 @@ QUICK = Plan(
     session_seconds=10,
     cost_bars=20_000,
     cost_rounds=7,
+    orders=1_000,
+    recoveries=(100_000, 200_000),
 )
 
 
@@ -67,6 +71,7 @@ def measure(plan: Plan, parts: Sequence[str], contenders: Sequence[peers.Peer]) 
         _part("scaling", parts, page.scaling, scaling.measure, plan.grid),
         _part("memory", parts, page.memory, memory.measure, plan.session_seconds),
         _part("costs", parts, page.costs, costs.measure, plan.cost_bars, plan.cost_rounds),
+        _part("orders", parts, page.orders, orders.measure, plan.orders, *plan.recoveries),
     )
 
 

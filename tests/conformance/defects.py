@@ -420,6 +420,31 @@ class AbsentWithoutProof(Simple):
         return [Absent(order_id=order.id, time=order.time)] if found is None else [*found]
 
 
+class FindsWhatMayChange(Simple):
+    """Tells what the venue has, while a cancel may be on its way."""
+
+    @hookimpl
+    def find_order(self, order: Order) -> list[Execution | Absent] | None:
+        try:
+            found = self.venue.find(self._session, order.id)
+        except OSError:
+            return None
+        return super().find_order(order) if found is None else [*found]
+
+
+class CostsInMoney(Simple):
+    """Says what open lots cost in account currency."""
+
+    @hookimpl
+    def fetch_statement(self, since: int) -> Statement | None:
+        found = super().fetch_statement(since)
+        if found is None or found.costs is None:
+            return None
+        return replace(
+            found, costs={symbol: cost * INSTRUMENT.lot_size for symbol, cost in found.costs.items()}
+        )
+
+
 #: By defect, the case that is about it, and those that cannot but fail with it.
 DEFECTS: dict[type[Simple], tuple[str, ...]] = {
     OpensEarly: ("B01",),
@@ -459,5 +484,7 @@ DEFECTS: dict[type[Simple], tuple[str, ...]] = {
     FindsTheFirstOnly: ("B29",),
     FindsNothing: ("B30",),
     TakesSilenceForAbsent: ("B31",),
-    AbsentWithoutProof: ("B32",),
+    AbsentWithoutProof: ("B32", "B33"),
+    FindsWhatMayChange: ("B33",),
+    CostsInMoney: ("B34",),
 }

@@ -62,7 +62,8 @@ class Venue:
         self._quote: tuple[Decimal, Decimal] | None = None
         self._positions = self._cost = ZERO
         self._cash = ACCOUNT.cash
-        self._held: list[tuple[int, Order]] = []
+        #: What is on the way: who sent it, and what it does once it is there.
+        self._held: list[tuple[int, Callable[[], object]]] = []
         #: What goes wrong: unplugged, apart and silent last; the others happen once.
         self.faults: set[str] = set()
 
@@ -83,7 +84,7 @@ class Venue:
             if self._takes("lose_request"):
                 raise TimeoutError("no answer")
             if self._takes("hold_request"):
-                self._held.append((session, order))
+                self._held.append((session, lambda: self._take(order)))
                 raise TimeoutError("no answer")
             answer = self._take(order)
             if self._takes("lose_answer"):
@@ -93,9 +94,15 @@ class Venue:
     def cancel(self, session: int, order_id: str) -> None:
         with self._changed:
             self._check(session)
-            if (found := self._changeable(order_id)) is not None:
-                self._end(found, OrderStatus.CANCELED)
-                self._tell(Canceled(order_id=order_id, time=self._tick()))
+            if self._takes("hold_request"):
+                self._held.append((session, lambda: self._cancel(order_id)))
+                raise TimeoutError("no answer")
+            self._cancel(order_id)
+
+    def _cancel(self, order_id: str) -> None:
+        if (found := self._changeable(order_id)) is not None:
+            self._end(found, OrderStatus.CANCELED)
+            self._tell(Canceled(order_id=order_id, time=self._tick()))
 
     def replace(self, session: int, order_id: str, quantity: Decimal | None, price: Decimal | None) -> None:
         with self._changed:
@@ -138,6 +145,7 @@ class Venue:
                 fills=[each for each in self._events if isinstance(each, Fill) and each.time >= since],
                 positions={INSTRUMENT.symbol: self._positions},
                 cash=self._cash,
+                costs={INSTRUMENT.symbol: self._cost},
             )
             return self._answer(statement)
 
@@ -179,9 +187,9 @@ class Venue:
     def release(self) -> None:
         """What is on the way arrives; what an older session sent, nobody takes."""
         with self._changed:
-            for session, order in self._held:
+            for session, arrive in self._held:
                 if session == self._session:
-                    self._take(order)
+                    arrive()
 
     # Its books.
 
@@ -369,12 +377,10 @@ class Simple:
     @hookimpl
     def find_order(self, order: Order) -> list[Execution | Absent] | None:
         try:
+            # A request may be on the way. What an older session than this has sent, nobody takes.
+            with self._lock:
+                self._session = self.venue.connect()
             found = self.venue.find(self._session, order.id)
-            if found is None:
-                # It may be on the way. What an older session than this has sent, nobody takes.
-                with self._lock:
-                    self._session = self.venue.connect()
-                found = self.venue.find(self._session, order.id)
         except OSError:
             return None
         return [Absent(order_id=order.id, time=order.time)] if found is None else [*found]

@@ -70,7 +70,7 @@ class TcpRig(Rig):
         self._exchange.fault("lose_answers", next=1, of=["order"])
 
     def hold_next_request(self) -> None:
-        self._exchange.fault("hold_requests", next=1, of=["order"])
+        self._exchange.fault("hold_requests", next=1, of=["order", "cancel"])
 
     def release(self) -> None:
         self._exchange.tell("release")

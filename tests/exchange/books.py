@@ -390,6 +390,9 @@ class Books:
     def positions(self, account: Account) -> dict[str, str]:
         return {symbol: f"{each.quantity:f}" for symbol, each in account.positions.items() if each.quantity}
 
+    def costs(self, account: Account) -> dict[str, str]:
+        return {symbol: f"{each.cost:f}" for symbol, each in account.positions.items() if each.quantity}
+
 
 def _rank(found: tuple[Account, Order]) -> tuple[Decimal, int]:
     """Best price first; a market order's is the best. Then the earliest."""

@@ -218,7 +218,7 @@ class Server:
                     session.streams = True
                     return {"after": int(request["after"])}
                 case "statement":
-                    parts = ("orders", "fills", "positions", "cash")
+                    parts = ("orders", "fills", "positions", "cash", "costs")
                     found = [self._look_up(account, part, request) for part in parts]
                     return {**dict(zip(parts, found, strict=True)), "time": self._now()}
                 case _:
@@ -237,6 +237,8 @@ class Server:
                 return self._books.positions(account)
             case "cash":
                 return f"{account.cash:f}"
+            case "costs":
+                return self._books.costs(account)
         raise Refusal(f"there is no request {what!r}")
 
     # Executions.

@@ -9,7 +9,11 @@ from msgspec.structs import replace
 from nicegold import (
     Absent,
     Accepted,
+    Break,
+    Cancel,
+    Canceled,
     Event,
+    Found,
     PluginFailed,
     Portfolio,
     Statement,
@@ -94,7 +98,35 @@ def test_each_order_in_doubt_is_asked_about_and_no_other():
     asking.reconciler.ask()
 
     assert ["buys-1", "buys-2"] == [each.id for each in asking.find.asked]
-    assert [(accepted, "desk"), (Absent(order_id="buys-2", time=1, asked=42), "desk")] == asking.inbox
+    told = [accepted, Found(order_id="buys-1", time=1, asked=41), Absent(order_id="buys-2", time=1, asked=42)]
+    assert [(each, "desk") for each in told] == asking.inbox
+
+
+def test_a_change_is_asked_about_when_its_answer_is_owed_for_a_second_time():
+    accepted = Accepted(order_id="buys-3", time=1)
+    asking = Asking(finds=([accepted],))
+    order = replace(market_order(), id="buys-3", strategy="buys")
+    for event in (order, accepted, Cancel(order_id=order.id, strategy="buys")):
+        asking.portfolio.apply(event)
+
+    asking.reconciler.ask()
+    assert [] == asking.find.asked
+    asking.reconciler.ask()
+
+    assert ["buys-3"] == [each.id for each in asking.find.asked]
+    assert Found(order_id="buys-3", time=1, asked=42) == asking.inbox[-1][0]
+
+
+def test_an_order_of_which_the_venue_says_something_else_is_asked_about():
+    asking = Asking(finds=([Canceled(order_id="buys-3", time=1)],))
+    order = replace(market_order(), id="buys-3", strategy="buys")
+    broken = Break(broker="desk", kind="order", about="buys-3", ours="new", theirs="unknown", time=1)
+    for event in (order, Accepted(order_id=order.id, time=1), broken):
+        asking.portfolio.apply(event)
+
+    asking.reconciler.ask()
+
+    assert ["buys-3"] == [each.id for each in asking.find.asked]
 
 
 def test_a_venue_that_does_not_answer_is_told_of_once_and_again_after_it_did():

@@ -208,17 +208,16 @@ class TcpVenue:
             fills=[_fill(each) for each in found["fills"]],
             positions={symbol: Decimal(lots) for symbol, lots in found["positions"].items()},
             cash=Decimal(found["cash"]),
+            costs={symbol: Decimal(cost) for symbol, cost in found["costs"].items()},
         )
 
     @hookimpl
     def find_order(self, order: Order) -> list[Execution | Absent] | None:
         try:
-            found = self._connected().ask("find", client_order_id=order.id)
-            if found["order"] is None:
-                # It may be on the way still. What is of an older session than this, nobody takes.
-                with self._lock:
-                    session = self._session = self._log_in()
-                found = session.ask("find", client_order_id=order.id)
+            # What is on its way still is of an older session than this, and nobody takes it.
+            with self._lock:
+                session = self._session = self._log_in()
+            found = session.ask("find", client_order_id=order.id)
         except OSError as error:
             self._trouble = str(error)
             return None
