@@ -100,25 +100,14 @@ def _endured(days: int) -> Part:
 
 
 def _killed(kills: int, hours: float) -> Part:
-    command = [
-        sys.executable,
-        "-m",
-        "tests.live.campaign",
-        "--kills",
-        str(kills),
-        "--seconds",
-        str(int(hours * 3600)),
-    ]
+    limits = ["--kills", str(kills), "--seconds", str(int(hours * 3600))]
+    command = [sys.executable, "-m", "tests.live.campaign", *limits]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    *_, last = done.stdout.strip().splitlines() or [done.stderr]
-    return Part(
-        "SIGKILLs of a real session on SQLite",
-        0,
-        kills,
-        [] if done.returncode == 0 else [done.stdout],
-        0,
-        last,
-    )
+    *findings, last = done.stdout.strip().splitlines() or [""]
+    number = int(last.split()[0]) if last else 0
+    if done.returncode and not findings:
+        findings = [done.stderr]
+    return Part("SIGKILLs of a real session on SQLite", number, kills, findings, 0, last)
 
 
 def _simulated(name: str, wanted: int, hours: float, work: Callable[[threading.Event], Tally]) -> Part:
