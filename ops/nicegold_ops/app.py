@@ -17,10 +17,11 @@ from nicegold.host import Enabled, Host, PluginRefused
 from nicegold_ops.config import Settings, build
 from nicegold_ops.curve import Curve
 from nicegold_ops.errors import ConfigurationError, DataError, PluginError
-from nicegold_ops.fence import Fence
+from nicegold_ops.fence import Fence, fence_of
 from nicegold_ops.journal import Journal, Run, journal_path, open_journal
 from nicegold_ops.liveness import Liveness
 from nicegold_ops.pager import Pager
+from nicegold_ops.projected import ProjectedJournal
 from nicegold_ops.quarantine import Quarantine
 from nicegold_ops.recovery import last_state
 from nicegold_ops.replayed import Answers, in_place_of
@@ -107,20 +108,20 @@ def bootstrap(
     with ExitStack() as undo:
         if store is not None:
             undo.callback(store.dispose)
-        fence = Fence(settings.run.state) if run.mode == "live" else None
-        if fence is not None:
-            undo.callback(fence.close)
         telemetry = Telemetry(folder, run.run, wall=wall)
         undo.callback(telemetry.close)
         host = _host(settings, run, telemetry, pager, answers)
         sources = _sources(host)
         if store is None:
-            store = open_journal(journal_path(settings.run.state), durable=leaves)
+            store = open_journal(journal_of(settings), durable=leaves)
             undo.callback(store.dispose)
+        fence = fence_of(store, settings.run.state) if run.mode == "live" else None
+        if fence is not None:
+            undo.callback(fence.close)
         again = _is_readable_again(host, sources)
         account = Account(settings.run.cash, settings.run.currency)
         resumed = last_state(store, run, account, settings.instruments) if run.mode == "live" else None
-        journal = Journal(store, run, cause=telemetry.cause, durable=leaves, by_reference=again)
+        journal = _journal(store, run, telemetry, again, fence)
         undo.pop_all()
     portfolio = Portfolio(account, settings.instruments)
     telemetry.watch_portfolio(portfolio)
@@ -151,6 +152,28 @@ def bootstrap(
         sources=sources,
         fence=fence,
         resumed=resumed,
+    )
+
+
+def journal_of(settings: Settings) -> Path | str:
+    """Where the journal is: a file in the state folder, or a database."""
+    return settings.run.store or journal_path(settings.run.state)
+
+
+def _journal(
+    store: sa.Engine, run: Run, telemetry: Telemetry, by_reference: bool, fence: Fence | None
+) -> Journal:
+    """With tables where somebody looks at the run while it goes on; others are made when they are wanted."""
+    if run.mode not in LEAVES:
+        return Journal(store, run, cause=telemetry.cause, durable=False, by_reference=by_reference)
+    return ProjectedJournal(
+        store,
+        run,
+        cause=telemetry.cause,
+        durable=True,
+        by_reference=by_reference,
+        guard=None if fence is None else fence.check,
+        wall=telemetry.wall,
     )
 
 

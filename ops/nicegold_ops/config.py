@@ -44,8 +44,9 @@ class RunSettings(msgspec.Struct, frozen=True, kw_only=True):
     """What a run starts with.
 
     *mode* is where the market and the fills come from. *cash* is what the account starts with, in
-    *currency*. *seed* is where all randomness starts. *state* is the folder of the journal, seen
-    from the configuration's own.
+    *currency*. *seed* is where all randomness starts. *state* is the folder of what runs
+    leave, seen from the configuration's own; the journal is there too, unless *store* is the URL of a
+    PostgreSQL database.
 
     Market events that are known before *start*, or from *end* on, are left out. *pace* is market
     events a second in paper mode; 0 is as fast as they come. *on_halt* says
@@ -62,6 +63,7 @@ class RunSettings(msgspec.Struct, frozen=True, kw_only=True):
         int, msgspec.Meta(ge=0, le=2**63 - 1, description="a whole number from 0 to 2^63 - 1")
     ] = 0
     state: Path = Path("state")
+    store: str | None = None
     start: _Moment | None = None
     end: _Moment | None = None
     pace: Annotated[float, msgspec.Meta(ge=0, description="a number, 0 or above")] = 0.0
@@ -74,6 +76,18 @@ class RunSettings(msgspec.Struct, frozen=True, kw_only=True):
             raise ValueError(f"cash is {self.cash}; it must be above 0 and below {_TOO_MUCH}")
         if self.start is not None and self.end is not None and not self.start < self.end:
             raise ValueError(f"start is {self.start.isoformat()}; it must be before end")
+        if self.store is not None:
+            _refuse_as_store(self.store)
+
+
+def _refuse_as_store(url: str) -> None:
+    # All of SQLAlchemy for one text: only where there is one.
+    from nicegold_ops.store.place import url_of
+
+    try:
+        url_of(url)
+    except ValueError as error:
+        raise ValueError(f"store {error}") from None
 
 
 class PluginSettings(msgspec.Struct, frozen=True, kw_only=True):

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from functools import reduce
 from operator import or_
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import msgspec
 import sqlalchemy as sa
@@ -61,6 +61,9 @@ _AT_ONCE = frozenset(
 #: Events in a block before it is written anyway.
 BLOCK_SIZE = 4000
 _GENESIS = bytes(32)
+#: PostgreSQL's serialization_failure and deadlock_detected: all of the transaction is undone, for sure.
+_UNDONE = frozenset({"40001", "40P01"})
+_TRIES = 5
 #: Built once: building it costs as much as running it.
 _ADD_BLOCK = blocks.insert()
 _LAST_BEGUN = sa.select(sa.func.max(runs.c.started_at))
@@ -110,17 +113,21 @@ def journal_path(state: Path) -> Path:
 
 
 def open_journal(
-    path: Path | None,
+    place: Path | str | None,
     *,
     durable: bool = True,
     connect: Callable[[], sqlite3.Connection] | None = None,
 ) -> sa.Engine:
-    """The journal in the SQLite file *path*, made when missing; in memory for None. See `open_store`."""
-    return open_store(path, durable=durable, connect=connect)
+    """The journal at *place*, a SQLite file, a PostgreSQL's URL or None for the memory. See `open_store`."""
+    return open_store(place, durable=durable, connect=connect)
 
 
 class Journal:
-    """Writes one run. *cause* is the cell in which the engine keeps the sequence of its input."""
+    """Writes one run. *cause* is the cell in which the engine keeps the sequence of its input.
+
+    *guard* is asked last in each transaction; it raises JournalFailed where this engine may not write. After
+    the first failure nothing is written any more: nobody can say whether that block is there.
+    """
 
     def __init__(
         self,
@@ -130,11 +137,14 @@ class Journal:
         cause: list[int],
         durable: bool,
         by_reference: bool,
+        guard: Callable[[sa.Connection], None] | None = None,
     ) -> None:
         self._store = store
         self._run = run
         self._cause = cause
         self._durable = durable
+        self._guard = guard
+        self._failure: JournalFailed | None = None
         self.by_reference = by_reference
         # How many market events came that can be read again, and the time of the latest, by kind.
         self._bars, self._quotes = [0, 0], [0, 0]
@@ -150,9 +160,12 @@ class Journal:
         self._first = 1
         self._number = 0
         self._digest = _GENESIS
-        with self._transaction() as connection:
-            begun = _after_the_last(connection, run) if durable else run
-            connection.execute(runs.insert().values(**msgspec.structs.asdict(begun)))
+        self._commit(self._begin)
+
+    @property
+    def sequence(self) -> int:
+        """How many events the run has so far, those included that are only counted."""
+        return self._bars[0] + self._quotes[0] + self._recorded
 
     def record(self, event: Event) -> None:
         """Take *event*; on return it is where the run's kind of work needs it to be.
@@ -180,34 +193,54 @@ class Journal:
             self._note_market(unread)
         if not self._pending:
             return
-        sequence = self._noted + self._recorded
         payload = bytes(self._pending)
-        digest = hashlib.sha256(self._digest + payload).digest()
-        with self._transaction() as connection:
-            connection.execute(
-                _ADD_BLOCK,
-                {
-                    "run": self._run.run,
-                    "number": self._number,
-                    "first_sequence": self._first,
-                    "last_sequence": sequence,
-                    "payload": payload,
-                    "digest": digest,
-                },
-            )
+        block: dict[str, Any] = {
+            "run": self._run.run,
+            "number": self._number,
+            "first_sequence": self._first,
+            "last_sequence": self._noted + self._recorded,
+            "payload": payload,
+            "digest": hashlib.sha256(self._digest + payload).digest(),
+        }
+        self._commit(lambda connection: self._add(connection, block))
         self._pending.clear()
         self._events = 0
-        self._digest = digest
+        self._digest = block["digest"]
         self._number += 1
-        self._first = sequence + 1
+        self._first = block["last_sequence"] + 1
 
     def _note_market(self, unread: int) -> None:
         self._pending += _MARKET_READ % (unread, max(self._bars[1], self._quotes[1]))
         self._events += 1
         self._noted += unread
 
-    def _transaction(self) -> Any:
-        return _Transaction(self._store)
+    def _begin(self, connection: sa.Connection) -> None:
+        run = _after_the_last(connection, self._run) if self._durable else self._run
+        connection.execute(runs.insert().values(**msgspec.structs.asdict(run)))
+
+    def _add(self, connection: sa.Connection, block: dict[str, Any]) -> None:
+        connection.execute(_ADD_BLOCK, block)
+
+    def _commit(self, write: Callable[[sa.Connection], None], tries: int = _TRIES) -> None:
+        """Do *write* in one transaction, and again where the database says that it undid it."""
+        if self._failure is not None:
+            raise self._failure
+        try:
+            with self._store.begin() as connection:
+                write(connection)
+                if self._guard is not None:
+                    self._guard(connection)
+        except sa.exc.DBAPIError as error:
+            if tries > 1 and getattr(error.orig, "sqlstate", None) in _UNDONE:
+                return self._commit(write, tries - 1)
+            self._fail(error)
+        except (DataError, JournalFailed) as error:
+            self._fail(error)
+
+    def _fail(self, error: Exception) -> NoReturn:
+        """Raise, now and from now on, that the journal failed."""
+        self._failure = error if isinstance(error, JournalFailed) else _failed(self._store, error)
+        raise self._failure from None
 
 
 def _after_the_last(connection: sa.Connection, run: Run) -> Run:
@@ -216,26 +249,11 @@ def _after_the_last(connection: sa.Connection, run: Run) -> Run:
     return run if last is None or run.started_at > last else replace(run, started_at=last + 1)
 
 
-class _Transaction:
-    """A transaction whose failure says that the journal failed."""
-
-    def __init__(self, store: sa.Engine) -> None:
-        self._begun = store.begin()
-        self._place = place_of(store)
-
-    def __enter__(self) -> sa.Connection:
-        return self._begun.__enter__()
-
-    def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
-        try:
-            self._begun.__exit__(kind, error, trace)
-        except sa.exc.DBAPIError as failure:
-            error = failure
-        if isinstance(error, sa.exc.DBAPIError):
-            raise JournalFailed(
-                f"{self._place}: the journal cannot be written: {said(error)}; trading has stopped, "
-                "what was recorded before is kept"
-            ) from None
+def _failed(store: sa.Engine, error: Exception) -> JournalFailed:
+    return JournalFailed(
+        f"{place_of(store)}: the journal cannot be written: {said(error)}; trading has stopped, "
+        "what was recorded before is kept"
+    )
 
 
 def all_runs(store: sa.Engine) -> list[Run]:

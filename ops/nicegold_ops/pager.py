@@ -42,8 +42,11 @@ class Pager:
     @hookimpl
     def on_event(self, event: Event) -> None:
         alert = alert_about(event)
-        if alert is None:
-            return
+        if alert is not None:
+            self.alarm(alert)
+
+    def alarm(self, alert: Alert) -> None:
+        """Queue *alert*."""
         self.alerts += 1
         try:
             self._alerts.put_nowait(alert)

@@ -19,15 +19,17 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from nicegold import Bar, Event, Finished, HaltLifted, Market, PluginFailed, Quote, Refused, Statement
+from nicegold import Alert, Bar, Event, Finished, HaltLifted, Market, PluginFailed, Quote, Refused, Statement
 from nicegold.answers import Reply
 from nicegold_ops import replayed
 from nicegold_ops.app import LEAVES, App
 from nicegold_ops.errors import DataError, PluginError
+from nicegold_ops.fence import Fenced
 from nicegold_ops.journal import MarketRead, Received
 from nicegold_ops.period import within
 from nicegold_ops.reconciler import Reconciler
 from nicegold_ops.recovery import SNAPSHOT_EVERY
+from nicegold_ops.store.place import StoreFailed
 
 #: What came, and from which plugin.
 Inbound: TypeAlias = tuple[Event | Statement, str]
@@ -130,8 +132,13 @@ def paper(
     app.telemetry.watch_queue("inbox", inbox.qsize)
     producers = _produce(app, inbox, stop)
     _ask_venues(app, inbox, stop)
-    events, ended = _consume(app, inbox, producers, stop, progress)
-    stop.set()
+    try:
+        events, ended = _consume(app, inbox, producers, stop, progress)
+    except StoreFailed as failure:
+        _withdraw(app, failure)
+        raise
+    finally:
+        stop.set()
     _end(app, ended)
     return Outcome(events, timer() - began, ended)
 
@@ -362,6 +369,14 @@ def _consume(
             app.engine.snapshot()
             recorded = app.engine.sequence
     return events, "stopped" if stop.is_set() else "the feeds ended"
+
+
+def _withdraw(app: App, failure: StoreFailed) -> None:
+    """Nothing can be written any more: tell a person, and take back what adds risk if it is ours still."""
+    if app.pager is not None:
+        app.pager.alarm(Alert("critical", "Journal failed", str(failure), app.portfolio.time))
+    if not isinstance(failure, Fenced):
+        app.engine.withdraw()
 
 
 def _report(app: App, failure: StreamFailed) -> None:

@@ -10,11 +10,14 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from nicegold import Fill, Order
 from nicegold.testing import ACCOUNT, GOLD
 from nicegold_ops.journal import Run, all_runs, journal_path, open_journal, read
 from nicegold_ops.recovery import last_state
 from tests.exchange.client import PATIENCE, ROOT, Exchange, exchange
+from tests.services.postgresql import PostgreSQL
 
 #: The fixture.
 __all__ = ["exchange"]
@@ -23,8 +26,11 @@ AFTERWARDS = Run("afterwards", "live", 99)
 
 
 @contextmanager
-def trader(folder: Path, exchange: Exchange, number: int) -> Iterator[subprocess.Popen[str]]:
+def trader(
+    folder: Path, exchange: Exchange, number: int, store: str | None
+) -> Iterator[subprocess.Popen[str]]:
     command = [sys.executable, "-m", "tests.live.trader", str(folder), str(exchange.port), str(number)]
+    command += [store] if store else []
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert "trades\n" == process.stdout.readline()
@@ -51,17 +57,26 @@ FAULTS: list[tuple[str, dict[str, Any]]] = [
 ]
 
 
-def test_nothing_is_lost_and_nothing_doubled(tmp_path: Path, exchange: Exchange):
+@pytest.fixture(params=["sqlite", "postgresql"])
+def store(request: pytest.FixtureRequest) -> str | None:
+    """The URL of the store; None where the journal is in the folder."""
+    if request.param == "sqlite":
+        return None
+    server: PostgreSQL = request.getfixturevalue("server")
+    return server.url(server.new_database())
+
+
+def test_nothing_is_lost_and_nothing_doubled(tmp_path: Path, exchange: Exchange, store: str | None):
     exchange.tell("symbol", symbol="XAUUSD", lot_size="100", commission="7")
     exchange.quote("1999.00", "2001.00")
     for number, (fault, terms) in enumerate(FAULTS, 1):
-        with trader(tmp_path, exchange, number) as process:
+        with trader(tmp_path, exchange, number, store) as process:
             trades(exchange, 4)
             exchange.fault(fault, **terms)
             trades(exchange, 4)
             process.kill()
     exchange.tell("clear")
-    with trader(tmp_path, exchange, len(FAULTS) + 1) as process:
+    with trader(tmp_path, exchange, len(FAULTS) + 1, store) as process:
         trades(exchange, 4)
         # It asks for another order only once it knows what became of the last.
         exchange.fault("reject", reason="the day is over")
@@ -69,11 +84,11 @@ def test_nothing_is_lost_and_nothing_doubled(tmp_path: Path, exchange: Exchange)
         process.terminate()
         assert 0 == process.wait(PATIENCE)
 
-    store = open_journal(journal_path(tmp_path))
-    events = [event for run in all_runs(store) for event in read(store, run.run)]
-    known = last_state(store, AFTERWARDS, ACCOUNT, {GOLD.symbol: GOLD})
+    journal = open_journal(store or journal_path(tmp_path))
+    events = [event for run in all_runs(journal) for event in read(journal, run.run)]
+    known = last_state(journal, AFTERWARDS, ACCOUNT, {GOLD.symbol: GOLD})
     state = exchange.state()
-    store.dispose()
+    journal.dispose()
     ours = {event.id for event in events if isinstance(event, Order)}
     theirs = [each["client_order_id"] for each in state["orders"]]
     assert known is not None

@@ -1,7 +1,7 @@
-"""A live session as a process of its own: `python -m tests.live.trader FOLDER PORT NUMBER`.
+"""A live session as a process of its own: `python -m tests.live.trader FOLDER PORT NUMBER [URL]`.
 
 It buys and sells a lot in turn on each bar, as fast as answers come, until it is killed or told to end
-by a signal. What it knows is in the journal in FOLDER; NUMBER is the run's.
+by a signal. What it knows is in the journal in FOLDER, or in the PostgreSQL at URL; NUMBER is the run's.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class Few:
         return None if abs(after) <= LOT else f"would hold {after}"
 
 
-def settings_of(folder: Path, port: int, first: int) -> Settings:
+def settings_of(folder: Path, port: int, first: int, store: str | None = None) -> Settings:
     chosen: dict[str, tuple[type, dict[str, Any]]] = {
         "pace": (Pace, {"first": first}),
         "turns": (Turns, {}),
@@ -73,7 +73,7 @@ def settings_of(folder: Path, port: int, first: int) -> Settings:
         "venue": (TcpVenue, {"account": "demo", "port": port, "timeout": 0.3}),
     }
     return Settings(
-        run=RunSettings(mode="live", cash=ACCOUNT.cash, currency=ACCOUNT.currency, state=folder),
+        run=RunSettings(mode="live", cash=ACCOUNT.cash, currency=ACCOUNT.currency, state=folder, store=store),
         instruments={GOLD.symbol: GOLD},
         plugins=tuple(
             PluginSettings(name=name, use=name, values=values, place="", plugin=each)
@@ -91,7 +91,8 @@ def main() -> None:
     (folder / "runs" / run.run).mkdir(parents=True)
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
-    app = bootstrap(settings_of(folder, port, number * 10_000), run)
+    store = sys.argv[4] if len(sys.argv) > 4 else None
+    app = bootstrap(settings_of(folder, port, number * 10_000, store), run)
     print("trades", flush=True)
     session.paper(app, stop=stop)
     app.close()

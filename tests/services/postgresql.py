@@ -28,7 +28,7 @@ class PostgreSQL:
     """A server on loopback that trusts everybody. It can be stopped, killed and started again."""
 
     def __init__(self, folder: Path, programs: Path) -> None:
-        self.port = _free_port()
+        self.port = free_port()
         self._folder, self._programs = folder, programs
         self._numbers = count(1)
         self._server: subprocess.Popen[bytes] | None = None
@@ -65,10 +65,29 @@ class PostgreSQL:
             connection.execute(f"CREATE DATABASE {name}")
         return name
 
-    def connect(self, database: str = "postgres") -> closing[psycopg.Connection[Any]]:
+    def guard(self, user: str, password: str, database: str) -> None:
+        """Make *user*, who owns *database* and is trusted only with the *password*."""
+        rules = self.data / "pg_hba.conf"
+        rules.write_text(f"host all {user} 127.0.0.1/32 scram-sha-256\n{rules.read_text()}")
+        with self.connect() as connection:
+            connection.execute(f"CREATE ROLE {user} LOGIN PASSWORD '{password}'")
+            connection.execute(f"ALTER DATABASE {database} OWNER TO {user}")
+            connection.execute("SELECT pg_reload_conf()")
+        until(lambda: not self._answers(user), "PostgreSQL goes on trusting everybody")
+
+    def unlock(self, database: str) -> None:
+        """End the session that holds the lock of the account in *database*, as an operator may."""
+        with self.connect(database) as connection:
+            [(ended,)] = connection.execute(
+                "SELECT pg_terminate_backend(pid, 30000) FROM pg_locks JOIN pg_stat_activity USING (pid) "
+                "WHERE locktype = 'advisory' AND datname = current_database()"
+            )
+        assert ended
+
+    def connect(self, database: str = "postgres", *, user: str = _OWNER) -> closing[psycopg.Connection[Any]]:
         """A connection past SQLAlchemy, each statement by itself."""
         connection = psycopg.connect(
-            host="127.0.0.1", port=self.port, user=_OWNER, dbname=database, autocommit=True, connect_timeout=5
+            host="127.0.0.1", port=self.port, user=user, dbname=database, autocommit=True, connect_timeout=5
         )
         return closing(connection)
 
@@ -108,9 +127,9 @@ class PostgreSQL:
     def _has_ended(self) -> bool:
         return self._server is None or self._server.poll() is not None
 
-    def _answers(self) -> bool:
+    def _answers(self, user: str = _OWNER) -> bool:
         try:
-            with self.connect():
+            with self.connect(user=user):
                 return True
         except psycopg.OperationalError:
             return False
@@ -156,7 +175,8 @@ def _as_servant() -> dict[str, Any]:
     return {"user": _ROOTS_SERVANT, "group": _ROOTS_SERVANT, "extra_groups": [], "cwd": "/"}
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of this machine that nobody listens at."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

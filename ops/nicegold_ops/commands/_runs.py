@@ -27,12 +27,21 @@ _SECOND = 1_000_000_000
 
 def state_of(config: Path, state: Path | None) -> Path:
     """The state folder that options name. Raises ConfigurationError when they name none."""
+    return runs_of(config, state)[0]
+
+
+def runs_of(config: Path, state: Path | None) -> tuple[Path, str | None]:
+    """The state folder that options name, and the URL of the store where the journal is not in it.
+
+    Raises ConfigurationError when they name none.
+    """
     if state is not None:
-        return state
+        return state, None
     try:
-        return load(config).run.state
+        run = load(config).run
     except ConfigurationError as error:
         raise ConfigurationError(f"{error}, or the folder of the journal with --state") from None
+    return run.state, run.store
 
 
 def base_of(configuration: str, state: Path) -> Path:
@@ -81,8 +90,13 @@ def aside(settings: Settings) -> Iterator[Settings]:
         yield replace(settings, run=replace(settings.run, state=Path(folder)))
 
 
-def journal_in(state: Path) -> sa.Engine:
-    """The journal that is in *state* already. Raises DataError when there is none."""
+def journal_in(state: Path, store: str | None = None) -> sa.Engine:
+    """The journal in the database *store*, or the one that is in *state* already.
+
+    Raises DataError when there is none.
+    """
+    if store is not None:
+        return open_journal(store)
     path = journal_path(state)
     if not path.is_file():
         raise DataError(f"{path}: there is no journal; name its folder with --state")

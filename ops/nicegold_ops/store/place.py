@@ -16,6 +16,21 @@ from nicegold_ops.store.schema import prepare
 
 _POSTGRESQL = "postgresql+psycopg"
 _EXAMPLE = f"{_POSTGRESQL}://user@host/database"
+#: What libpq takes in a URL's query that must not be on record.
+_SECRET = ("password", "sslpassword")
+#: A server that is gone is noticed within ten seconds; libpq's own words, so a URL's query may say otherwise.
+_CLIENT = {
+    "connect_timeout": "10",
+    "keepalives_idle": "5",
+    "keepalives_interval": "1",
+    "keepalives_count": "5",
+    "tcp_user_timeout": "10000",
+}
+#: And so is a client that is gone, whose locks would stay. Nobody waits longer for somebody else's.
+_SERVER = (
+    "SET tcp_keepalives_idle = 5; SET tcp_keepalives_interval = 1; SET tcp_keepalives_count = 5; "
+    "SET tcp_user_timeout = 10000; SET lock_timeout = 10000"
+)
 #: What reading a damaged cell raises: it may be of another type than its column.
 _UNSOUND = (ValueError, TypeError, OverflowError, MemoryError, InvalidOperation)
 
@@ -47,7 +62,7 @@ def open_store(
         engine.dispose()
         raise DataError(
             f"{place_of(engine)} is not a journal: {said(error)}; "
-            "move it away, or name another folder in [run] state"
+            "move it away, or name another place in [run]"
         ) from None
     except DataError as error:
         engine.dispose()
@@ -103,33 +118,49 @@ def _sqlite(path: Path | None, durable: bool, connect: Callable[[], sqlite3.Conn
     return engine
 
 
-def _postgresql(url: str, durable: bool) -> sa.Engine:
-    engine = sa.create_engine(_sound(url))
+def url_of(store: str) -> sa.URL:
+    """The URL *store*. Raises ValueError, which goes on after its name, when it cannot be meant.
+
+    It is not repeated, as it may hold a password.
+    """
+    try:
+        url = sa.make_url(store)
+    except sa.exc.ArgumentError:
+        raise ValueError(f"cannot be read; one in PostgreSQL is {_EXAMPLE}") from None
+    if url.drivername != _POSTGRESQL:
+        raise ValueError(f"begins with {url.drivername}://; one in PostgreSQL is {_EXAMPLE}")
+    if url.password is not None or not url.query.keys().isdisjoint(_SECRET):
+        raise ValueError(
+            "holds a password, which would be on record with each run; take it out, and put it in ~/.pgpass, "
+            "in PGPASSWORD or in the file that PGSERVICEFILE names"
+        )
+    return url
+
+
+def _postgresql(store: str, durable: bool) -> sa.Engine:
+    url = _sound(store)
+    patience = {name: value for name, value in _CLIENT.items() if name not in url.query}
+    engine = sa.create_engine(url, connect_args=patience)
 
     @sa.event.listens_for(engine, "connect")
     def _prepare(connection: Any, _: object) -> None:
         # A setting made in a transaction would be gone with it.
         connection.autocommit = True
-        connection.execute(f"SET synchronous_commit = {'on' if durable else 'off'}")
+        connection.execute(f"{_SERVER}; SET synchronous_commit = {'on' if durable else 'off'}")
         connection.autocommit = False
 
     return engine
 
 
-def _sound(url: str) -> sa.URL:
-    """*url*, when it can be one of a store; it is not repeated, as it may hold a password."""
+def _sound(store: str) -> sa.URL:
+    """The URL *store*, when it can be meant and its driver is here."""
     try:
-        read = sa.make_url(url)
-    except sa.exc.ArgumentError:
-        raise ConfigurationError(f"the URL of the store cannot be read; one is {_EXAMPLE}") from None
-    if read.drivername != _POSTGRESQL:
-        raise ConfigurationError(
-            f"the URL of the store begins with {read.drivername}://; one in PostgreSQL is {_EXAMPLE}"
-        )
-    try:
-        read.get_dialect().import_dbapi()
+        url = url_of(store)
+        url.get_dialect().import_dbapi()
+    except ValueError as error:
+        raise ConfigurationError(f"the URL of the store {error}") from None
     except ModuleNotFoundError as error:
         raise ConfigurationError(
             f'a store in PostgreSQL needs {error.name}: pip install "nicegold[postgresql]"'
         ) from None
-    return read
+    return url

@@ -6,10 +6,12 @@ it is only when a store has to change; a new one is made from `tables.py` at onc
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 from sqlalchemy.schema import CreateIndex, CreateTable
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
     from alembic.config import Config
 
 #: The last step in `migrations/versions`, and the one that made what nicegold 0.1 wrote without saying so.
-HEAD = "0002"
+HEAD = "0003"
 _JOURNAL = "0001"
 _MIGRATIONS = Path(__file__).parent / "migrations"
 
@@ -42,8 +44,13 @@ def prepare(engine: sa.Engine) -> None:
 
     Raises DataError when it was written by a newer nicegold or is not ours; its name goes before that.
     """
-    if _is_at_head(engine):
-        return
+    if engine.url.database is None and engine.dialect.name == "sqlite":
+        _copy(engine)
+    elif not _is_at_head(engine):
+        _prepare(engine)
+
+
+def _prepare(engine: sa.Engine) -> None:
     with engine.connect() as connection:
         _wait_for_others(connection)
         _bring(connection)
@@ -94,6 +101,23 @@ def _create(connection: sa.Connection) -> None:
     for statement in _definitions(connection.dialect.name):
         cursor.execute(statement)
     cursor.close()
+
+
+def _copy(engine: sa.Engine) -> None:
+    """In memory: nobody else has it, and to make a table takes as long as to copy all of them."""
+    with engine.connect() as connection:
+        driver: Any = connection.connection.driver_connection
+        driver.deserialize(_made())
+
+
+@cache
+def _made() -> bytes:
+    """An empty store at `HEAD`, as SQLite has it."""
+    with closing(sqlite3.connect(":memory:")) as connection:
+        for statement in _definitions("sqlite"):
+            connection.execute(statement)
+        connection.commit()
+        return connection.serialize()
 
 
 @cache

@@ -204,6 +204,15 @@ cursors = sa.Table(
     sqlite_with_rowid=False,
 )
 
+#: A number that grows with each engine that takes the place of that name: an earlier one may not write.
+fences = sa.Table(
+    "fences",
+    metadata,
+    _words("name", key=True),
+    _numbered("token"),
+    sqlite_with_rowid=False,
+)
+
 
 def insert_into(table: sa.Table, database: str) -> sqlite.Insert | postgresql.Insert:
     """An INSERT that can say what to do with a row that is there; *database* is the name of its dialect."""

@@ -114,11 +114,12 @@ def test_a_journal_of_0_1_gets_its_projections(earlier, run):
 
 
 def test_a_journal_of_0_1_is_written_on(earlier):
-    journal = Journal(earlier, RUN, cause=[0], durable=True, by_reference=False)
+    later = Run("r", "paper", 4)
+    journal = Journal(earlier, later, cause=[0], durable=True, by_reference=False)
 
     journal.record(STARTED)
 
-    assert RUN in all_runs(earlier)
+    assert later in all_runs(earlier)
     assert [STARTED] == list(read(earlier, "r"))
 
 
