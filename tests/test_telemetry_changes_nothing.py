@@ -6,6 +6,7 @@ or broken; what is on record must be the same, byte for byte.
 
 from __future__ import annotations
 
+import logging
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -30,7 +31,7 @@ from nicegold_ops.journal import Run, payloads
 from nicegold_ops.session import paper
 from nicegold_ops.telemetry import Telemetry
 from nicegold_ops.telemetry.flight import FILE, FlightError
-from nicegold_ops.telemetry.logs import Logs, logger
+from nicegold_ops.telemetry.logs import ROOT, Logs, logger
 from nicegold_plugins.brokers.paper import Paper
 from nicegold_plugins.notifiers.log import Log
 
@@ -281,6 +282,26 @@ def test_a_log_on_a_full_disk_changes_nothing(expected, tmp_path, capsys):
         with pytest.raises(OSError, match="No space left"):
             logs.close()
     assert "No space left on device" in capsys.readouterr().err
+
+
+class Raises(logging.Handler):
+    """What somebody else has hung on our logger."""
+
+    raised = 0
+
+    def handle(self, record: logging.LogRecord) -> bool:
+        self.raised += 1
+        raise RuntimeError("cannot log")
+
+
+def test_a_log_handler_that_raises_changes_nothing(expected, tmp_path):
+    handler = Raises()
+    logging.getLogger(ROOT).addHandler(handler)
+    try:
+        assert expected == lived(tmp_path)
+    finally:
+        logging.getLogger(ROOT).removeHandler(handler)
+    assert handler.raised > 10
 
 
 def test_a_metrics_port_that_is_taken_changes_nothing(expected, tmp_path):

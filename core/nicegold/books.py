@@ -105,3 +105,5 @@ class Snapshot(Event, frozen=True, kw_only=True):
     forgotten: dict[str, int]
     breaks: list[Break]
     numbers: dict[str, int]
+    #: Not in the journals of before there was a word to take.
+    adopted: dict[str, int] = msgspec.field(default_factory=dict)

@@ -17,10 +17,12 @@ from nicegold.host import ENGINE, Host
 from nicegold.model import (
     Absent,
     Account,
+    Adopted,
     Bar,
     Break,
     Busted,
     Cancel,
+    Canceled,
     CancelRejected,
     Event,
     Execution,
@@ -116,6 +118,8 @@ class Engine:
         #: By order, the sequence at which a request about it last left.
         self._requested: dict[str, int] = {}
         self._compares = False
+        #: By broker, why its venue's word is taken for what differs in the first comparison.
+        self._adopting: dict[str, str] = {}
         #: The brokers whose last statement could not be compared.
         self._unreadable: set[str] = set()
         #: Whether simulated venues are asked about each market event, or only while an order works.
@@ -133,6 +137,7 @@ class Engine:
             Absent: self._handle_absent,
             Found: self._handle_found,
             Snapshot: self._handle_snapshot,
+            Adopted: self._handle_adopted,
             **dict.fromkeys((Break, Mended, Reconciled, HaltLifted), self._handle_told),
         }
 
@@ -201,6 +206,14 @@ class Engine:
             if not state.order.reduce_only:
                 self._cancel(Cancel(order_id=state.order.id, strategy=ENGINE))
         self._close_positions()
+
+    def adopt(self, reason: str) -> None:
+        """Take each venue's word for what differs when our books and its are next compared.
+
+        A person says so, and the *reason*. It waits for a statement since which nothing has changed, and for
+        a price of what the venue holds.
+        """
+        self._adopting = dict.fromkeys(sorted(self._compared), reason)
 
     def withdraw(self) -> None:
         """Ask for every working order that adds risk to be cancelled, past the record: it has failed.
@@ -306,6 +319,9 @@ class Engine:
             for event in found():
                 self.handle(event, broker)
         self._compares = False
+        if broker in self._adopting and comparison.can_be_adopted():
+            for adopted in comparison.adopted(self._adopting.pop(broker)):
+                self.handle(adopted, broker)
         working = self.portfolio.orders
         self._touched = {
             about: at for about, at in self._touched.items() if at > statement.asked or about in working
@@ -318,6 +334,17 @@ class Engine:
             self._unreadable.add(broker)
             error = f"answered what cannot be compared: {wrong}"
             self.handle(self._failure(broker, "fetch_statement", error))
+
+    def _handle_adopted(self, adopted: Adopted, origin: str) -> None:
+        portfolio = self.portfolio
+        self._tell(adopted)
+        if adopted.kind == "order" and adopted.about in portfolio.orders:
+            reason = f"it does not work at the venue: {adopted.reason}"
+            self._tell(Canceled(order_id=adopted.about, time=adopted.time, reason=reason))
+        if self._supervises:
+            self._supervise()
+        if portfolio.halted:
+            self._close_positions()
 
     def _handle_snapshot(self, snapshot: Snapshot, origin: str) -> None:
         """Go on from where another run ended. What it had sent without an answer is in doubt."""
@@ -380,6 +407,8 @@ class Engine:
             self._distrust(
                 plugin, f"reports a fill of {order_id}, which ended too long ago to know its trades"
             )
+            return
+        if portfolio.adopted and portfolio.is_adopted(fill):
             return
         strategy = portfolio.strategy_of(order_id) if state is None else state.order.strategy
         mine = fill.booked(strategy, rate)
@@ -590,6 +619,8 @@ class Engine:
         match event:
             case Fill() | Swap():
                 return event.symbol, self.portfolio.currency
+            case Adopted():
+                return event.about, self.portfolio.currency
             case Busted():
                 fill = self.portfolio.trade(event.order_id, event.trade_id)
                 return (fill.symbol, self.portfolio.currency) if fill else ()

@@ -155,10 +155,7 @@ def fetch_statement(since: int) -> Statement | None:
 
 @hookspec
 def find_order(order: Order) -> list[Execution | Absent] | None:
-    """Say all that happened to an order in doubt, once nothing about it is on its way any more.
-
-    Absent if it was never there; None while you are not sure.
-    """
+    """Say all that befell an order, once nothing of it is under way; Absent: never there; None: unsure."""
 
 
 # Watchers and notifiers.

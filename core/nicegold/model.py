@@ -512,8 +512,11 @@ class Statement(msgspec.Struct, frozen=True, kw_only=True):
     *orders* are those that work, and those that ended since *since* (ns UTC); *fills* came since then.
     *positions* are signed lots by symbol, flat ones may be left out. *cash* is None where the venue does
     not say; *costs*, by symbol, is what the open lots cost (price times lots): without it cash can be
-    compared only while nothing is open. *asked* is the number of the last event on the journal when the
-    question was put.
+    compared only while nothing is open.
+
+    The engine's own are *asked*, the number of the last event on the journal when the question was put, and
+    *clock*, what our clock showed (ns UTC) half way between question and answer; 0 where nobody looked. The
+    venue's, which *time* is by, may differ by *slack* (ns).
     """
 
     time: int
@@ -524,6 +527,8 @@ class Statement(msgspec.Struct, frozen=True, kw_only=True):
     cash: Decimal | None = None
     costs: dict[str, Decimal] | None = None
     asked: int = 0
+    clock: int = 0
+    slack: int = 0
 
 
 class Absent(Event, frozen=True, kw_only=True):
@@ -553,7 +558,7 @@ class Found(Event, frozen=True, kw_only=True):
 class Break(Event, frozen=True, kw_only=True):
     """Our books and the venue's differ in what nothing explains: *kind* of *about*, *ours* and *theirs*.
 
-    *kind* is "order", "position", "cash" or "trade"; *about* an order's id, a symbol or a currency.
+    *kind* is "order", "position", "cash" or "clock"; *about* an order's id, a symbol, a currency or "UTC".
     """
 
     broker: str
@@ -571,6 +576,22 @@ class Mended(Event, frozen=True, kw_only=True):
     kind: str
     about: str
     time: int
+
+
+class Adopted(Event, frozen=True, kw_only=True):
+    """A person has said, and for what *reason*, that the venue is right: the break ends, ours becomes theirs.
+
+    *amount* is what our cash becomes, or what the lots of a position cost (price times lots).
+    """
+
+    broker: str
+    kind: str
+    about: str
+    ours: str
+    theirs: str
+    reason: str
+    time: int
+    amount: Decimal = ZERO
 
 
 class Reconciled(Event, frozen=True, kw_only=True):

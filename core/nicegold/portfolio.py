@@ -17,6 +17,7 @@ import msgspec
 from nicegold.books import TERMINAL, OrderState, Position, Snapshot
 from nicegold.model import (
     Account,
+    Adopted,
     Bar,
     Break,
     Busted,
@@ -87,6 +88,8 @@ class Portfolio:
         #: The brokers whose venue's books have been found to agree with these, and what does not agree now.
         self.reconciled: set[str] = set()
         self.breaks: dict[tuple[str, str, str], Break] = {}
+        #: By symbol and currency, the time (the venue's, ns UTC) until which all is in what was adopted.
+        self.adopted: dict[str, int] = {}
         #: The orders that have ended, with the time; and by strategy the highest number of one forgotten.
         self._ended: deque[tuple[int, str]] = deque()
         self._forgotten: dict[str, int] = {}
@@ -104,6 +107,7 @@ class Portfolio:
             Break: self._add_break,
             Mended: self._mend,
             Reconciled: self._reconcile,
+            Adopted: self._adopt,
             Snapshot: self._restore,
             Halted: self._halt,
             HaltLifted: self._lift_halt,
@@ -230,6 +234,11 @@ class Portfolio:
     def has_fill(self, fill: Fill) -> bool:
         """Whether this trade is already in the books, or was taken out of them again."""
         return _is_among(fill, self._trades.get(fill.order_id, ()))
+
+    def is_adopted(self, fill: Fill) -> bool:
+        """Whether this trade is not in the books, and all that it did is in what was adopted."""
+        until = max(self.adopted.get(fill.symbol, 0), self.adopted.get(self.currency, 0))
+        return fill.time <= until and not self.has_fill(fill)
 
     def trade(self, order_id: str, trade_id: str) -> Fill | None:
         """A trade that was told of the order, also when it was taken back."""
@@ -401,6 +410,7 @@ class Portfolio:
             forgotten=dict(self._forgotten),
             breaks=list(self.breaks.values()),
             numbers=dict(numbers),
+            adopted=dict(self.adopted),
         )
 
     def _restore(self, known: Snapshot) -> None:
@@ -419,6 +429,7 @@ class Portfolio:
             (self._trades, {order_id: tuple(trades) for order_id, trades in known.trades.items()}),
             (self._forgotten, known.forgotten),
             (self.breaks, {(each.broker, each.kind, each.about): each for each in known.breaks}),
+            (self.adopted, known.adopted),
         ):
             _become(mine, theirs)
         self._busted = set(known.busted)
@@ -431,8 +442,31 @@ class Portfolio:
     def _add_break(self, found: Break) -> None:
         self.breaks[found.broker, found.kind, found.about] = found
 
-    def _mend(self, mended: Mended) -> None:
-        self.breaks.pop((mended.broker, mended.kind, mended.about), None)
+    def _mend(self, ended: Mended | Adopted) -> None:
+        self.breaks.pop((ended.broker, ended.kind, ended.about), None)
+
+    def _adopt(self, adopted: Adopted) -> None:
+        self._mend(adopted)
+        match adopted.kind:
+            case "position":
+                self._take_over(adopted.about, Decimal(adopted.theirs), adopted.amount)
+            case "cash":
+                self._pay(adopted.amount - self.cash)
+            case _:
+                return
+        self.adopted[adopted.about] = adopted.time
+
+    def _take_over(self, symbol: str, quantity: Decimal, cost: Decimal) -> None:
+        """Hold *quantity* lots that cost *cost*. What is more or less than before, is no strategy's."""
+        lot = self.instruments[symbol].lot_size
+        before = self.position(symbol)
+        after = self._positions[symbol] = Position(symbol, quantity, cost, before.realized)
+        price = cost / quantity if quantity else Decimal(repr(self._prices[symbol]))
+        more = quantity - before.quantity
+        self._held["", symbol] = traded(self.position(symbol, ""), more, price, ZERO)
+        self._prices.setdefault(symbol, float(price))
+        self._value(after, lot)
+        self.changes += 1
 
     def _reconcile(self, reconciled: Reconciled) -> None:
         self.reconciled.add(reconciled.broker)

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
+from math import isfinite
 from typing import Final
 
 from nicegold.books import TERMINAL, OrderState
+from nicegold.clock import show_time
 from nicegold.model import (
     Accepted,
+    Adopted,
     Break,
     Canceled,
     Event,
@@ -31,6 +34,7 @@ from nicegold.values import ZERO, is_finite, misfit
 
 #: Venues round cash to the cent.
 _CENT: Final = Decimal("0.01")
+_CLOCK: Final = "clock"
 _IN_DOUBT: Final = frozenset({OrderStatus.PENDING_NEW, OrderStatus.UNKNOWN})
 _BY: Final = "found when our books were compared with the venue's"
 
@@ -58,7 +62,7 @@ class Comparison:
         return [
             fill
             for fill in self._statement.fills
-            if not (known.has_fill(fill) or known.has_forgotten(fill.order_id))
+            if not (known.has_fill(fill) or known.is_adopted(fill) or known.has_forgotten(fill.order_id))
         ]
 
     def settled(self) -> list[Execution]:
@@ -100,12 +104,65 @@ class Comparison:
         about = (*portfolio.orders, *orders, *portfolio.positions, *statement.positions, portfolio.currency)
         return all(map(self._is_settled, about))
 
+    def adopted(self, reason: str) -> Iterator[Adopted]:
+        """What ends breaks by a person's word. Tell each before the next: cash depends on what lots cost."""
+        for each in list(self._breaks()):
+            amount = self._adoptable(each)
+            if amount is not None:
+                yield Adopted(
+                    broker=each.broker,
+                    kind=each.kind,
+                    about=each.about,
+                    ours=each.ours,
+                    theirs=each.theirs,
+                    reason=reason,
+                    time=each.time,
+                    amount=amount,
+                )
+
+    def can_be_adopted(self) -> bool:
+        """Whether all that differs is seen, and it is known what the lots there cost that we can hold."""
+        held = (symbol for symbol in self._statement.positions if symbol in self._portfolio.instruments)
+        return self._is_all_judged() and all(self._cost(symbol) is not None for symbol in held)
+
+    def _adoptable(self, found: Break) -> Decimal | None:
+        """What is theirs in money; None for what no word ends."""
+        match found.kind:
+            case "order":
+                return None if self._works_there(found.about) else ZERO
+            case "position":
+                return self._cost(found.about)
+            case "cash":
+                theirs = self._statement.cash or ZERO
+                return theirs - self._paid(self._statement.costs or {}) + self._paid(self._costs())
+            case _:
+                return None
+
+    def _works_there(self, about: str) -> bool:
+        """Whether it is to be cancelled at the venue: what works there can fill, whatever we say."""
+        return any(
+            about in (each.order_id, each.venue_order_id) and each.status not in TERMINAL
+            for each in self._statement.orders
+        )
+
+    def _cost(self, symbol: str) -> Decimal | None:
+        """What their lots cost, by the last price where they do not say; None where nothing says."""
+        if symbol not in self._portfolio.instruments:
+            return None
+        lots = self._statement.positions.get(symbol, ZERO)
+        said = (self._statement.costs or {}).get(symbol)
+        if said is not None or not lots:
+            return said if lots else ZERO
+        price = self._portfolio.price(symbol)
+        return Decimal(repr(price)) * lots if isfinite(price) else None
+
     # What differs.
 
     def _breaks(self) -> Iterator[Break]:
         yield from self._orders()
         yield from self._positions()
         yield from self._cash()
+        yield from self._clock()
 
     def _orders(self) -> Iterator[Break]:
         theirs = {each.order_id: each for each in self._statement.orders if each.order_id}
@@ -141,6 +198,11 @@ class Comparison:
         if abs(theirs - self._paid(self._statement.costs or {}) - ours + self._paid(self._costs())) >= _CENT:
             yield self._break("cash", currency, f"{ours:f}", f"{theirs:f}")
 
+    def _clock(self) -> Iterator[Break]:
+        ours, theirs = self._statement.clock, self._statement.time
+        if ours and abs(theirs - ours) > self._statement.slack:
+            yield self._break(_CLOCK, "UTC", show_time(ours), show_time(theirs))
+
     def _is_comparable(self) -> bool:
         """Whether cash says the same here and there.
 
@@ -175,9 +237,13 @@ class Comparison:
 
     def _can_judge(self, known: Break) -> bool:
         """Whether this statement says anything of what *known* is about."""
-        if known.kind == "cash" and self._statement.cash is None:
-            return False
-        return self._is_settled(known.about)
+        match known.kind:
+            case "cash" if self._statement.cash is None:
+                return False
+            case "clock":
+                return self._statement.clock > 0
+            case _:
+                return self._is_settled(known.about)
 
 
 def defect(statement: Statement) -> str:
@@ -237,7 +303,10 @@ def _is_asked_about(state: OrderState) -> bool:
 
 
 def _is_same(found: Break, known: Break | None) -> bool:
-    return known is not None and (found.ours, found.theirs) == (known.ours, known.theirs)
+    if known is None:
+        return False
+    # Clocks that differ show something else each time.
+    return found.kind == _CLOCK or (found.ours, found.theirs) == (known.ours, known.theirs)
 
 
 def _shown(state: OrderState) -> str:

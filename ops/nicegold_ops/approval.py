@@ -1,6 +1,7 @@
 """What a person has approved to trade live: one build and one configuration, by what they are made of.
 
-A build is every file of nicegold and of each package that brings an enabled plugin. What differs from
+A build is every file of nicegold and of each package that brings an enabled plugin, and the versions of
+Python and of all that is installed beside them: what they need, and what could change it. What differs from
 what was approved does not trade: half an upgrade, an edited plugin, another limit.
 """
 
@@ -10,6 +11,7 @@ import hashlib
 import inspect
 import sys
 from collections.abc import Iterable, Iterator, Mapping
+from importlib.metadata import distributions
 from pathlib import Path
 
 import msgspec
@@ -24,18 +26,23 @@ _SUFFIXES = frozenset({".py", ".so", ".pyd"})
 
 
 class Approval(msgspec.Struct, frozen=True):
-    """Who approved what, when (ns UTC) and why. Digests are SHA-256 in hex, *files* by their place."""
+    """Who approved what, when (ns UTC) and why.
+
+    Digests are SHA-256 in hex, *files* by their place; *packages* are versions by name.
+    """
 
     by: str
     why: str
     time: int
     configuration: str
     files: dict[str, str]
+    packages: dict[str, str] = msgspec.field(default_factory=dict)
 
 
 def approve(settings: Settings, by: str, why: str, time: int) -> Approval:
     """Approve what *settings* and this build are now, in the state folder."""
-    approval = Approval(by, why, time, _digest(settings.text.encode()), files_of(settings))
+    configuration = _digest(settings.text.encode())
+    approval = Approval(by, why, time, configuration, files_of(settings), packages_now())
     path = settings.run.state / FILE
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(".part")
@@ -51,7 +58,7 @@ def refuse_unapproved(settings: Settings) -> None:
     way_out = "look at it, then `nicegold approve`"
     if approval is None:
         raise ConfigurationError(f"{path}: nobody has approved this build to trade live; {way_out}")
-    changed = list(differences(approval.files, files_of(settings)))
+    changed = list(changes(approval, settings))
     if approval.configuration != _digest(settings.text.encode()):
         changed.insert(0, "the configuration")
     if changed:
@@ -69,6 +76,31 @@ def approval_in(path: Path) -> Approval | None:
         return None
     except msgspec.DecodeError as error:
         raise DataError(f"{path} is no approval: {error}; approve again") from None
+
+
+def changes(approval: Approval, settings: Settings) -> Iterator[str]:
+    """What is another build since: packages, then files."""
+    if approval.packages:
+        yield from _other_versions(approval.packages, packages_now())
+    else:  # approved by an earlier nicegold
+        yield "nobody has looked at the packages"
+    yield from differences(approval.files, files_of(settings))
+
+
+def _other_versions(approved: Mapping[str, str], now: Mapping[str, str]) -> Iterator[str]:
+    for name in sorted({*approved, *now}):
+        before, after = approved.get(name, "none"), now.get(name, "none")
+        if before != after:
+            yield f"{name} {before} is {after} now"
+
+
+def packages_now() -> dict[str, str]:
+    """The version of Python, and of each package that is installed, by its name."""
+    found = {"Python": sys.version.partition(" ")[0]}
+    for each in distributions():
+        # Of two the first is imported.
+        found.setdefault(each.name, each.version)
+    return dict(sorted(found.items()))
 
 
 def differences(approved: Mapping[str, str], now: Mapping[str, str]) -> Iterator[str]:

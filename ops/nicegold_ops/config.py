@@ -50,7 +50,8 @@ class RunSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     Market events that are known before *start*, or from *end* on, are left out. *pace* is market
     events a second in paper mode; 0 is as fast as they come. *on_halt* says
-    whether a halt leaves positions as they are (hold) or closes them (flatten). Metrics and health
+    whether a halt leaves positions as they are (hold) or closes them (flatten). A venue's clock may differ
+    from ours by *clock_tolerance* seconds; beyond, nothing new is sent. Metrics and health
     are served on *metrics_host* and *metrics_port*; port 0 is any free one.
     """
 
@@ -68,6 +69,9 @@ class RunSettings(msgspec.Struct, frozen=True, kw_only=True):
     end: _Moment | None = None
     pace: Annotated[float, msgspec.Meta(ge=0, description="a number, 0 or above")] = 0.0
     on_halt: Literal["hold", "flatten"] = "hold"
+    clock_tolerance: Annotated[
+        float, msgspec.Meta(gt=0, le=86400, description="seconds, above 0 and at most a day")
+    ] = 1.0
     metrics_host: str = "127.0.0.1"
     metrics_port: Annotated[int, msgspec.Meta(ge=0, le=65535, description="a port, 0 to 65535")] = 0
 

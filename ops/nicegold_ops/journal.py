@@ -21,6 +21,7 @@ from msgspec.structs import replace
 
 from nicegold import (
     Absent,
+    Adopted,
     Bar,
     Busted,
     Cancel,
@@ -52,6 +53,7 @@ _AT_ONCE = frozenset(
         Unknown,
         Absent,
         Busted,
+        Adopted,
         Snapshot,
         Halted,
         HaltLifted,

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from nicegold import (
     Absent,
+    Adopted,
     Alert,
     Break,
     Busted,
@@ -95,10 +96,16 @@ def alert_about(event: Event) -> Alert | None:
             text = (
                 f"{event.kind} {event.about}: we have {event.ours}, {event.broker}'s venue has {event.theirs}"
             )
-            return Alert("critical", "Books disagree", text, event.time)
+            is_theirs_alone = event.kind == "order" and event.ours in ("unknown", "ended")
+            way_out = "; it stays so until it is cancelled there" if is_theirs_alone else ""
+            return Alert("critical", "Books disagree", text + way_out, event.time)
         case Mended():
             text = f"{event.kind} {event.about} of {event.broker}"
             return Alert("info", "Books agree again", text, event.time)
+        case Adopted():
+            what = f"{event.kind} {event.about}: we had {event.ours}"
+            text = f"{what}, {event.broker}'s venue has {event.theirs}: {event.reason}"
+            return Alert("warning", "Venue's word taken", text, event.time)
         case HaltLifted():
             return Alert("warning", "Halt lifted", event.reason, event.time)
         case Halted():

@@ -7,16 +7,27 @@ answered goes into the engine's inbox like anything else from outside.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterable, Mapping
 
 from msgspec.structs import replace
 
-from nicegold import Absent, Event, Found, Order, OrderStatus, PluginFailed, Portfolio, Statement
+from nicegold import (
+    SECOND,
+    Absent,
+    Event,
+    Found,
+    Order,
+    OrderStatus,
+    PluginFailed,
+    Portfolio,
+    Statement,
+)
 from nicegold.answers import Replies, Reply
 
 #: Seconds between two statements; while something is in doubt, between two questions about it.
 EVERY, SOON = 10.0, 1.0
-#: A statement reaches so far (ns) behind the last that was had: venues book some trades late.
+#: A statement reaches so far (ns) behind what is known: venues book some trades late.
 _OVERLAP = 3_600_000_000_000
 
 _OWED = frozenset({OrderStatus.PENDING_CANCEL, OrderStatus.PENDING_REPLACE})
@@ -30,7 +41,9 @@ class Reconciler:
     """Puts what venues answer into the inbox with *put*.
 
     *fetch* and *find* are the brokers' calls by their name; *sequence* tells how far the journal is.
-    *since* is the time (ns UTC) from which the venues' past is of interest.
+    *since* is the time (ns UTC) from which the venues' past is of interest. Their clocks may differ from
+    *wall* (ns UTC) by *tolerance* seconds, besides what an answer takes by *monotonic* (ns); without *wall*
+    they are not compared.
     """
 
     def __init__(
@@ -41,13 +54,19 @@ class Reconciler:
         portfolio: Portfolio,
         sequence: Callable[[], int],
         since: int,
+        *,
+        wall: Callable[[], int] | None = None,
+        monotonic: Callable[[], int] = time.monotonic_ns,
+        tolerance: float = 1.0,
     ) -> None:
         self._fetch = fetch
         self._find = find
         self._put = put
         self._portfolio = portfolio
         self._sequence = sequence
-        self._since = dict.fromkeys(fetch, since)
+        self._wall, self._monotonic = wall, monotonic
+        self._tolerance = round(tolerance * SECOND)
+        self._since = dict.fromkeys(fetch, max(0, since - _OVERLAP))
         #: Orders that the venue owed an answer when we looked last.
         self._owed: set[str] = set()
         #: Whose last answer was none; told once, and again after the next good one.
@@ -73,11 +92,16 @@ class Reconciler:
             self._ask_for_statement(broker, fetch)
 
     def _ask_for_statement(self, broker: str, fetch: Fetch) -> None:
-        asked = self._sequence()
-        for reply in self._sound(fetch(self._since[broker])):
+        asked, wall, began = self._sequence(), self._wall() if self._wall else 0, self._monotonic()
+        replies = fetch(self._since[broker])
+        half = (self._monotonic() - began) // 2
+        for reply in self._sound(replies):
             statement: Statement = reply.value
             self._since[broker] = max(0, statement.time - _OVERLAP)
-            self._put(replace(statement, asked=asked), broker)
+            stamped = replace(statement, asked=asked)
+            if wall:
+                stamped = replace(stamped, clock=wall + half, slack=self._tolerance + half)
+            self._put(stamped, broker)
 
     def _ask_about(self, order: Order) -> None:
         for broker, find in self._find.items():
@@ -87,8 +111,8 @@ class Reconciler:
                     answer = replace(event, asked=asked) if isinstance(event, Absent) else event
                     self._put(answer, broker)
                 if reply.value and not isinstance(reply.value[-1], Absent):
-                    time = reply.value[-1].time
-                    self._put(Found(order_id=order.id, time=time, asked=asked), broker)
+                    found = Found(order_id=order.id, time=reply.value[-1].time, asked=asked)
+                    self._put(found, broker)
 
     def _sound(self, replies: Replies) -> Iterable[Reply]:
         """The replies that are answers; of the others, that there was none."""
@@ -99,8 +123,9 @@ class Reconciler:
                 yield reply
             elif what not in self._silent:
                 self._silent.add(what)
-                time = self._portfolio.time
-                failure = PluginFailed(plugin=reply.plugin, hook=reply.hook, error=reply.reason, time=time)
+                failure = PluginFailed(
+                    plugin=reply.plugin, hook=reply.hook, error=reply.reason, time=self._portfolio.time
+                )
                 self._put(failure, reply.plugin)
 
     def _overdue(self) -> tuple[list[Order], set[str]]:

@@ -113,12 +113,14 @@ def paper(
     *,
     stop: threading.Event,
     lift_halt: str | None = None,
+    adopt: str | None = None,
     progress: Progress = nobody,
     timer: Callable[[], float] = time.perf_counter,
 ) -> Outcome:
     """Run *app* on what its feeds and brokers send, until they end or *stop* is set.
 
-    *lift_halt* says why new risk may be taken again where the last live run was halted.
+    *lift_halt* says why new risk may be taken again where the last live run was halted, *adopt* why the
+    venue is right about what differs when our books and its are first compared.
     """
     began = timer()
     _start(app)
@@ -126,6 +128,8 @@ def paper(
         app.engine.handle(app.resumed)
     if lift_halt and app.portfolio.halted:
         app.engine.handle(HaltLifted(reason=lift_halt, time=app.portfolio.time))
+    if adopt:
+        app.engine.adopt(adopt)
     if app.pager is not None:
         app.pager.start(app.host.call("notify"), app.telemetry.notifier_failed)
     inbox: queue.Queue[Inbound | StreamFailed | None] = queue.Queue(_INBOX)
@@ -297,6 +301,8 @@ def _ask_venues(app: App, inbox: queue.Queue[Any], stop: threading.Event) -> Non
         app.portfolio,
         lambda: app.engine.sequence,
         since=app.portfolio.time or app.run.started_at,
+        wall=app.telemetry.wall,
+        tolerance=app.settings.run.clock_tolerance,
     )
     threading.Thread(target=reconciler.run, args=(stop,), name="reconciler", daemon=True).start()
 

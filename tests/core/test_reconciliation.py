@@ -10,6 +10,7 @@ import pytest
 from msgspec.structs import replace
 
 from nicegold import (
+    SECOND,
     Absent,
     Accepted,
     Break,
@@ -32,6 +33,7 @@ from nicegold import (
     hookimpl,
     plugin,
 )
+from nicegold.clock import show_time
 from nicegold.testing import ACCOUNT, START, bar, encoded, engine_with, market_order
 
 LOT = Decimal("1.00")
@@ -287,6 +289,49 @@ def test_a_cash_break_stands_while_the_venue_does_not_say():
     assert ["Mended", "Reconciled"] == kinds(session.state(cash=ACCOUNT.cash))
 
 
+# Clocks.
+
+
+@pytest.mark.parametrize("offset", [-3601 * SECOND, -2 * SECOND - 1, 2 * SECOND + 1, 3601 * SECOND])
+def test_clocks_that_differ_stop_new_orders_until_they_agree(offset):
+    session = Session(lot(), lot())
+    differing = {"clock": START + offset, "slack": 2 * SECOND}
+
+    (told,) = session.state(**differing)
+
+    assert isinstance(told, Break)
+    assert ("clock", "UTC", show_time(START)) == (told.kind, told.about, told.theirs)
+    session.bar()
+    assert [] == session.desk.asked
+    assert "clock UTC: we have " in session.seen.of(Vetoed)[0].objections[0].reason
+    mended = session.state(clock=START + 2 * SECOND, slack=2 * SECOND)
+    assert ["Mended", "Reconciled"] == kinds(mended)
+    session.bar()
+    assert 1 == len(session.desk.asked)
+
+
+def test_clocks_that_go_on_differing_are_told_of_once():
+    session = Session()
+    session.state(clock=START + SECOND, slack=1)
+
+    assert [] == session.state(time=START + SECOND, clock=START + 3 * SECOND, slack=1)
+
+
+def test_clocks_that_nobody_looked_at_say_nothing():
+    session = Session()
+    assert [] == session.state(slack=1)
+    session.state(clock=START + SECOND, slack=1)
+
+    assert [] == session.state()
+    assert 1 == len(session.portfolio.breaks)
+
+
+def test_a_persons_word_sets_no_clock():
+    session = Session(agreed=False)
+
+    assert ["Break"] == kinds(adopting(session, clock=START + SECOND, slack=1))
+
+
 # A statement is older than the moment in which it is compared.
 
 
@@ -367,6 +412,209 @@ def test_absence_that_was_found_before_the_last_sending_says_nothing_of_it():
 
     assert [] == session.handle(early)
     assert [OrderStatus.UNKNOWN] == [each.status for each in session.portfolio.working()]
+
+
+# A person's word: the venue is right.
+
+
+def adopting(session: Session, **said: Any) -> list[Event]:
+    """What is told of the first comparison after a person's word."""
+    session.engine.adopt("seen on their screen")
+    return session.state(**said)
+
+
+def test_by_a_persons_word_what_the_venue_has_is_ours_and_trading_goes_on():
+    session = Session(lot(), lot(), agreed=False)
+    said = {"positions": {"XAUUSD": LOT}, "cash": Decimal("99993.00"), "costs": {"XAUUSD": PRICE}}
+
+    told = adopting(session, **said)
+
+    assert ["Break", "Break", "Adopted", "Adopted"] == kinds(told)
+    assert {} == session.portfolio.breaks
+    held = session.portfolio.position("XAUUSD")
+    assert (LOT, PRICE, Decimal(0)) == (held.quantity, held.cost, held.realized)
+    assert Decimal("99993.00") == session.portfolio.cash
+    assert ["Reconciled"] == kinds(session.state(**said))
+    session.bar()
+    assert 1 == len(session.desk.asked)
+
+
+def test_what_was_adopted_closes_to_the_cash_that_the_venue_has():
+    session = Session(lot(), agreed=False)
+    session.bar()
+    adopting(session, positions={"XAUUSD": LOT}, cash=Decimal(99993), costs={"XAUUSD": PRICE})
+
+    session.handle(replace(fill(), side=Side.SELL, price=PRICE + 5, time=START + 1))
+
+    assert Decimal(99993 + 500) == session.portfolio.cash
+    assert ["Reconciled"] == kinds(session.state(cash=Decimal(99993 + 500), costs={}))
+
+
+def test_cash_that_is_adopted_allows_for_lots_that_cost_more_here():
+    session = Session(lot())
+    session.bar()
+    session.handle(fill())
+    said = {
+        "orders": [theirs(OrderStatus.FILLED, filled=LOT)],
+        "positions": {"XAUUSD": LOT},
+        # They have closed other lots of the same trades, and lost 50 that we do not know of.
+        "cash": ACCOUNT.cash - 150,
+        "costs": {"XAUUSD": PRICE - 1},
+    }
+
+    adopting(session, **said)
+
+    assert PRICE == session.portfolio.position("XAUUSD").cost
+    assert ACCOUNT.cash - 50 == session.portfolio.cash
+    assert [] == session.state(**said)
+
+
+def test_a_position_whose_cost_is_not_said_is_taken_at_the_last_price():
+    session = Session(agreed=False)
+    session.bar()
+    equity = session.portfolio.equity
+
+    adopting(session, positions={"XAUUSD": -LOT})
+
+    assert equity == session.portfolio.equity
+    price = Decimal(repr(session.portfolio.price("XAUUSD")))
+    assert -price == session.portfolio.position("XAUUSD").cost
+
+
+@pytest.mark.parametrize("lots", ["0", "0.40", "1.50", "-2"])
+def test_lots_that_were_adopted_are_no_strategys(lots):
+    session = Session(lot())
+    session.bar()
+    session.handle(fill())
+    done = [theirs(OrderStatus.FILLED, filled=LOT)]
+
+    adopting(session, orders=done, positions={"XAUUSD": Decimal(lots)})
+
+    portfolio = session.portfolio
+    assert Decimal(lots) == portfolio.position("XAUUSD").quantity
+    assert LOT == portfolio.position("XAUUSD", "buys").quantity
+    assert Decimal(lots) - LOT == portfolio.position("XAUUSD", "").quantity
+    assert ACCOUNT.cash == portfolio.cash
+
+
+def test_an_order_that_the_venue_does_not_have_ends_by_a_persons_word():
+    session = Session(lot())
+    session.bar()
+
+    told = adopting(session)
+
+    assert ["Break", "Adopted", "Canceled"] == kinds(told)
+    assert "it does not work at the venue: seen on their screen" == told[-1].reason  # type: ignore[attr-defined]
+    assert {} == dict(session.portfolio.orders)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"orders": [theirs(), theirs(order_id="", venue_order_id="v-7")]},
+        {"orders": [theirs(), theirs(order_id="other-1")]},
+        {"orders": [theirs(quantity=LOT * 2)]},
+        {"orders": [theirs()], "positions": {"EURUSD": LOT}},
+    ],
+    ids=["an order without our name", "an unknown order", "other terms", "what we do not trade"],
+)
+def test_what_no_word_can_end_stays_a_break_until_it_is_gone(said):
+    session = Session(lot())
+    session.bar()
+
+    told = adopting(session, **said)
+
+    assert ["Break"] == kinds(told)
+    assert 1 == len(session.portfolio.breaks)
+    assert ["Mended", "Reconciled"] == kinds(session.state(orders=[theirs()]))
+
+
+def test_a_word_waits_for_a_price_of_what_the_venue_holds():
+    session = Session(agreed=False)
+    assert ["Break"] == kinds(adopting(session, positions={"XAUUSD": LOT}))
+    session.bar()
+
+    assert ["Adopted"] == kinds(session.state(positions={"XAUUSD": LOT}))
+
+
+def test_a_word_is_about_the_first_comparison_only():
+    session = Session(agreed=False)
+    assert ["Reconciled"] == kinds(adopting(session))
+
+    assert ["Break"] == kinds(session.state(cash=ACCOUNT.cash - 1))
+
+
+def test_a_word_waits_for_a_statement_that_can_be_compared():
+    session = Session(agreed=False)
+    assert ["PluginFailed"] == kinds(adopting(session, positions={"XAUUSD": Decimal("NaN")}))
+
+    assert ["Break", "Adopted"] == kinds(session.state(cash=ACCOUNT.cash - 1))
+
+
+def test_a_word_waits_for_a_statement_since_which_nothing_has_changed():
+    session = Session(lot())
+    asked = session.engine.sequence
+    session.bar()
+    session.engine.adopt("seen on their screen")
+    assert ["Break"] == kinds(session.handle(statement(asked=asked, cash=ACCOUNT.cash - 1)))
+
+    assert ["Adopted"] == kinds(session.state(orders=[theirs()], cash=ACCOUNT.cash - 1))
+
+
+def test_a_statement_that_was_asked_for_before_the_word_says_nothing_against_it():
+    session = Session(agreed=False)
+    session.bar()
+    before = session.engine.sequence
+    adopting(session, positions={"XAUUSD": LOT})
+
+    assert [] == [each for each in session.handle(statement(asked=before)) if isinstance(each, Break)]
+    assert LOT == session.portfolio.position("XAUUSD").quantity
+
+
+@pytest.mark.parametrize("is_stated", [True, False])
+def test_a_trade_that_is_in_what_was_adopted_is_not_booked_once_more(is_stated):
+    session = Session(agreed=False)
+    session.bar()
+    adopting(session, positions={"XAUUSD": LOT})
+    by_hand = fill("by-hand")
+
+    told = session.state(fills=[by_hand], positions={"XAUUSD": LOT}) if is_stated else session.handle(by_hand)
+
+    assert "Fill" not in kinds(told)
+    assert LOT == session.portfolio.position("XAUUSD").quantity
+    session.handle(replace(by_hand, trade_id="t-2", time=START + 1))
+    assert LOT * 2 == session.portfolio.position("XAUUSD").quantity
+
+
+def test_risk_is_asked_about_what_was_adopted():
+    @plugin
+    class Limit:
+        @hookimpl
+        def check_portfolio(self, portfolio: Portfolio) -> str | None:
+            return "too much" if portfolio.position("XAUUSD").quantity > LOT else None
+
+    engine, seen = engine_with(desk=Desk(), limit=Limit())
+    engine.handle(bar(number=1))
+    engine.adopt("theirs is right")
+
+    engine.handle(statement(asked=engine.sequence, positions={"XAUUSD": LOT * 2}), "desk")
+
+    assert ["Break", "Adopted", "Halted"] == seen.kinds[-3:]
+
+
+def test_what_was_adopted_is_known_to_the_engine_that_goes_on():
+    first = Session(agreed=False)
+    first.bar()
+    adopting(first, positions={"XAUUSD": LOT}, cash=ACCOUNT.cash)
+    first.engine.snapshot()
+    second = Session(agreed=False)
+
+    second.handle(first.seen.events[-1])
+    second.handle(fill("by-hand"))
+
+    assert LOT == second.portfolio.position("XAUUSD").quantity
+    assert LOT == second.portfolio.position("XAUUSD", "").quantity
+    assert ["Reconciled"] == kinds(second.state(positions={"XAUUSD": LOT}))
 
 
 # Trades that are taken back.

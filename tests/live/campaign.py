@@ -266,7 +266,9 @@ class Account:
 
     def __init__(self, task: Task) -> None:
         self._task = task
-        self._random = Random(f"kills {task.seed} {task.number}")
+        self._random = self._of("plans", 0)
+        # How often it is asked is a matter of time.
+        self._prices = self._of("prices", 0)
         self._places = [each for each in PLACES if _is_there(each, task.store)]
         self._store = _new_database(task) if task.store else None
         self._known = Known([], None)
@@ -275,6 +277,10 @@ class Account:
         self._ready: list[float] = []
         task.folder.mkdir(parents=True)
         self._exchange = Exchange()
+
+    def _of(self, what: str, life: int) -> Random:
+        """Chance, of its own for each: what one draws is not the others' to change."""
+        return Random(f"{what} {self._task.seed} {self._task.number} {life}")
 
     def close(self) -> None:
         if self._exchange.process.poll() is None:
@@ -285,6 +291,7 @@ class Account:
         self._exchange.tell("symbol", symbol=GOLD.symbol, lot_size=f"{GOLD.lot_size}", commission="7")
         self._quote()
         while self._kills.total() < self._task.kills:
+            self._random = self._of("plans", self._lives + 1)
             self._live(self._plan())
         self._exchange.tell("clear")
         self._live(Plan(ENDS, "", 0))
@@ -380,8 +387,8 @@ class Account:
         return False
 
     def _quote(self) -> None:
-        bid = Decimal(self._random.randint(199_600, 200_300)) / 100
-        sizes = (f"{self._random.randint(1, 5)}" for _ in range(2))
+        bid = Decimal(self._prices.randint(199_600, 200_300)) / 100
+        sizes = (f"{self._prices.randint(1, 5)}" for _ in range(2))
         self._exchange.quote(f"{bid}", f"{bid + 1}", *sizes)
 
     # What holds.
@@ -485,7 +492,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run what the command line says; the exit code."""
     options = _parser().parse_args(arguments)
     began, accounts, tally = time.monotonic(), 0, Tally()
-    folder = Path(tempfile.mkdtemp(prefix="nicegold-kills-"))
+    folder = Path(tempfile.mkdtemp(prefix="nicegold-kills-", dir=options.folder))
     with stop_on_signals() as stop, Pool(lived, options.workers) as pool:
         tasks = _until(began + options.seconds, stop, _tasks(options, folder))
         # What has begun is let go on to its end: it has processes of its own.
@@ -548,6 +555,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, default=1, help="where chance begins")
     parser.add_argument(
         "--seconds", type=float, default=float("inf"), help="begin with no other account after so many"
+    )
+    parser.add_argument(
+        "--folder", type=Path, help="on the disk that is to be used; of temporary files if not"
     )
     parser.add_argument("--account", type=int, help="only this one; its number is where a finding is told")
     parser.add_argument(

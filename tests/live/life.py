@@ -184,10 +184,8 @@ class Market:
 
 
 def _agrees(portfolio: Portfolio) -> bool:
-    working = list(portfolio.orders.values())
-    # At market they are about to trade.
-    rests = all(each.is_resting and each.order.order_type is OrderType.LIMIT for each in working)
-    return "venue" in portfolio.reconciled and not portfolio.breaks and rests
+    is_settled = all(each.is_resting for each in list(portfolio.orders.values()))
+    return "venue" in portfolio.reconciled and not portfolio.breaks and is_settled
 
 
 @plugin

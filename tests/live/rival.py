@@ -9,6 +9,7 @@ from __future__ import annotations
 import signal
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -49,7 +50,7 @@ class Closed:
 
     @hookimpl
     def fetch_statement(self, since: int) -> Statement:
-        return Statement(time=1, since=since, orders=[], fills=[], positions={})
+        return Statement(time=time.time_ns(), since=since, orders=[], fills=[], positions={})
 
     @hookimpl
     def find_order(self, order: Order) -> list[Rejected]:

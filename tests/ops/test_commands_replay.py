@@ -6,6 +6,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from nicegold import Canceled, Finished, Started
 from nicegold_ops.commands.replay import first_difference
@@ -133,10 +134,8 @@ def test_what_comes_after_the_record_of_a_killed_run_is_no_difference():
     assert None is first_difference([STARTED], [STARTED, CANCELED, FINISHED], finished=False)
 
 
-def test_the_version_that_recorded_is_no_difference():
-    newer = Started(
-        version="2", seed=7, cash=Decimal(100), currency="USD", instruments=[], configuration="", sources={}
-    )
+def test_the_version_that_recorded_and_its_settings_that_are_new_are_no_difference():
+    newer = replace(STARTED, version="2", configuration="[run]\nnew = 7\n")
 
     assert None is first_difference([STARTED], [newer], finished=True)
 

@@ -690,6 +690,7 @@ seed = 7
 state = "state"
 pace = 0.0
 on_halt = "hold"
+clock_tolerance = 1.0
 metrics_host = "127.0.0.1"
 metrics_port = 0
 

@@ -8,6 +8,7 @@ import pytest
 
 from nicegold import (
     Absent,
+    Adopted,
     Break,
     Busted,
     Event,
@@ -74,10 +75,24 @@ TOLD = [
         "position XAUUSD: we have 1, lme's venue has 2",
     ),
     (
+        Break(broker="lme", kind="order", about="v-7", ours="unknown", theirs="new: buy 1", time=7),
+        "critical",
+        "Books disagree",
+        "order v-7: we have unknown, lme's venue has new: buy 1; it stays so until it is cancelled there",
+    ),
+    (
         Mended(broker="lme", kind="position", about="XAUUSD", time=7),
         "info",
         "Books agree again",
         "position XAUUSD of lme",
+    ),
+    (
+        Adopted(
+            broker="lme", kind="position", about="XAUUSD", ours="1", theirs="2", reason="as seen", time=7
+        ),
+        "warning",
+        "Venue's word taken",
+        "position XAUUSD: we had 1, lme's venue has 2: as seen",
     ),
     (
         Halted(plugin="limit", reason="too much", time=7),

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from msgspec.structs import replace
 
 from nicegold import (
+    SECOND,
     Absent,
     Accepted,
     Break,
@@ -16,12 +18,13 @@ from nicegold import (
     Found,
     PluginFailed,
     Portfolio,
+    Reconciled,
     Statement,
     Unknown,
 )
 from nicegold.answers import Replies, Reply
 from nicegold.testing import ACCOUNT, GOLD, market_order
-from nicegold_ops.reconciler import Reconciler
+from nicegold_ops.reconciler import EVERY, Reconciler
 
 HOUR = 3_600_000_000_000
 
@@ -45,7 +48,9 @@ class Venue:
 class Asking:
     """A reconciler with one broker, and what it put into the inbox."""
 
-    def __init__(self, *statements: Any, finds: tuple[Any, ...] = (), doubtful: int = 0) -> None:
+    def __init__(
+        self, *statements: Any, finds: tuple[Any, ...] = (), doubtful: int = 0, **clocks: Any
+    ) -> None:
         self.inbox: list[tuple[Event | Statement, str]] = []
         self.portfolio = Portfolio(ACCOUNT, {GOLD.symbol: GOLD})
         for number in range(1, doubtful + 1):
@@ -62,6 +67,7 @@ class Asking:
             self.portfolio,
             self._count,
             since=5 * HOUR,
+            **clocks,
         )
 
     def _count(self) -> int:
@@ -81,13 +87,13 @@ def test_a_statement_bears_how_far_the_journal_was_when_it_was_asked_for():
     assert [(replace(statement(), asked=41), "desk")] == asking.inbox
 
 
-def test_the_past_is_asked_for_again_an_hour_back_from_the_last_statement():
+def test_the_past_is_asked_for_an_hour_back_from_what_is_known_and_from_the_last_statement():
     asking = Asking(statement(), statement())
 
     asking.reconciler.ask()
     asking.reconciler.ask()
 
-    assert [5 * HOUR, 8 * HOUR] == asking.fetch.asked
+    assert [4 * HOUR, 8 * HOUR] == asking.fetch.asked
 
 
 def test_each_order_in_doubt_is_asked_about_and_no_other():
@@ -145,3 +151,60 @@ def test_silence_puts_nothing_into_the_inbox():
     asking.reconciler.ask()
 
     assert [] == asking.inbox
+
+
+# Clocks.
+
+
+class Ticking:
+    """What a clock shows, reading by reading; the last one stays."""
+
+    def __init__(self, *shown: int) -> None:
+        self._shown = list(shown)
+
+    def __call__(self) -> int:
+        return self._shown.pop(0) if len(self._shown) > 1 else self._shown[0]
+
+
+def test_a_statement_bears_what_our_clock_showed_half_way_and_how_far_theirs_may_be_from_it():
+    asking = Asking(
+        statement(), wall=Ticking(9 * HOUR), monotonic=Ticking(100, 100 + 3 * SECOND), tolerance=0.5
+    )
+
+    asking.reconciler.ask()
+
+    half = 3 * SECOND // 2
+    stamped = replace(statement(), asked=41, clock=9 * HOUR + half, slack=half + SECOND // 2)
+    assert [(stamped, "desk")] == asking.inbox
+
+
+def test_a_clock_that_is_set_while_the_venue_is_asked_is_judged_by_the_next_answer():
+    wall = Ticking(9 * HOUR, 10 * HOUR)
+    asking = Asking(statement(), statement(), wall=wall, monotonic=Ticking(7))
+
+    asking.reconciler.ask()
+    asking.reconciler.ask()
+
+    assert [9 * HOUR, 10 * HOUR] == [getattr(said, "clock", 0) for said, _ in asking.inbox]
+
+
+@pytest.mark.parametrize("step", [-HOUR, HOUR])
+def test_the_pace_of_questions_is_no_matter_of_the_wall_clock(step):
+    waited: list[float] = []
+
+    class Stop:
+        """Ends after the second wait."""
+
+        def is_set(self) -> bool:
+            return len(waited) == 2
+
+        def wait(self, seconds: float) -> None:
+            waited.append(seconds)
+
+    asking = Asking(statement(), statement(), wall=Ticking(9 * HOUR, 9 * HOUR + step))
+    asking.portfolio.apply(Reconciled(broker="desk", time=1))
+
+    asking.reconciler.run(Stop())  # type: ignore[arg-type]
+
+    assert [EVERY, EVERY] == waited
+    assert 2 == len(asking.fetch.asked)

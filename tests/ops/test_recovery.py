@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from dataclasses import field
 from decimal import Decimal
@@ -14,12 +15,17 @@ from msgspec.structs import replace
 
 from nicegold import (
     Accepted,
+    Adopted,
     Bar,
+    Break,
+    Canceled,
+    Event,
     Fill,
     HaltLifted,
     Instrument,
     Order,
     OrderStatus,
+    Reconciled,
     Side,
     Snapshot,
     Statement,
@@ -42,11 +48,26 @@ LOT = Decimal("1.00")
 
 @plugin
 class Feed:
-    """Is never read: the tests hand the bars over."""
+    """Has no bars: the tests hand them over. A session that reads it goes on *until* it is told to end."""
+
+    until: threading.Event = field(default_factory=threading.Event)
 
     @hookimpl
     def stream_market(self) -> Iterator[Bar]:
-        return iter(())
+        assert self.until.wait(30)
+        yield from ()
+
+
+@plugin
+class Watch:
+    """Waits for books that agree."""
+
+    reconciled: threading.Event = field(default_factory=threading.Event)
+
+    @hookimpl
+    def on_event(self, event: Event) -> None:
+        if isinstance(event, Reconciled):
+            self.reconciled.set()
 
 
 @plugin
@@ -72,6 +93,7 @@ class Desk:
     """Takes orders for a venue that is the test's to play; lost where it says so."""
 
     lost: bool = False
+    statement: Statement | None = None
     asked: list[Order] = field(default_factory=list)
 
     @hookimpl
@@ -83,7 +105,7 @@ class Desk:
 
     @hookimpl
     def fetch_statement(self, since: int) -> Statement | None:
-        return None
+        return self.statement
 
     @hookimpl
     def find_order(self, order: Order) -> list[Any] | None:
@@ -99,12 +121,14 @@ class Live:
         number: int = 1,
         *,
         lost: bool = False,
+        start: bool = True,
         instruments: tuple[Instrument, ...] = (GOLD,),
     ) -> None:
         chosen: dict[str, tuple[type, dict[str, Any]]] = {
             "feed": (Feed, {}),
             "buys": (Buys, {}),
             "free": (Free, {}),
+            "watch": (Watch, {}),
             "desk": (Desk, {"lost": lost}),
         }
         self.settings = Settings(
@@ -118,12 +142,17 @@ class Live:
         )
         self.run = Run(f"live-{number}", "live", number)
         (folder / "runs" / self.run.run).mkdir(parents=True)
-        self.app: App = bootstrap(self.settings, self.run)
-        self.app.engine.start(self.app.started)
-        if self.app.resumed is not None:
-            self.app.engine.handle(self.app.resumed)
-        self.desk: Any = self.app.host.plugins["desk"].plugin
+        # The venue's, by its statements.
+        self.app: App = bootstrap(self.settings, self.run, wall=lambda: 1)
+        self.desk, self.feed, self.watch = map(self._plugin, ("desk", "feed", "watch"))
         self._bars = 10 * number
+        if start:
+            self.app.engine.start(self.app.started)
+            if self.app.resumed is not None:
+                self.app.engine.handle(self.app.resumed)
+
+    def _plugin(self, name: str) -> Any:
+        return self.app.host.plugins[name].plugin
 
     def agree(self, **what: Any) -> None:
         given: dict[str, Any] = {"time": 1, "since": 0, "orders": [], "fills": [], "positions": {}}
@@ -143,6 +172,18 @@ class Live:
 
     def known(self) -> Snapshot:
         return replace(self.app.portfolio.snapshot(self.app.engine._numbers), breaks=[])
+
+
+def again_of(live: Live, recorded: list[Event]) -> App:
+    """What *live* recorded, replayed."""
+    again = bootstrap(
+        live.settings,
+        Run("again", "replay", 1),
+        store=open_journal(None),
+        answers=answers_in(iter(recorded)),
+    )
+    session.replay(again, recorded)
+    return again
 
 
 def fill(order_id: str, trade_id: str) -> Fill:
@@ -261,6 +302,56 @@ def test_a_halt_outlives_the_run_until_a_person_lifts_it(tmp_path):
     third.kill()
 
 
+def test_what_was_adopted_outlives_the_run(tmp_path):
+    first = Live(tmp_path)
+    first.bar()
+    first.app.engine.adopt("as seen on their screen")
+    first.agree(positions={"XAUUSD": LOT}, cash=ACCOUNT.cash)
+    before = first.known()
+    first.kill()
+
+    second = Live(tmp_path, 2)
+
+    assert encoded([before]) == encoded([second.known()])
+    assert LOT == second.app.portfolio.position("XAUUSD").quantity
+    second.kill()
+
+
+def test_a_replay_adopts_what_the_run_adopted(tmp_path):
+    first = Live(tmp_path)
+    first.agree()
+    first.bar()
+    first.app.engine.adopt("as seen on their screen")
+    first.agree(positions={"XAUUSD": LOT})
+    first.agree(positions={"XAUUSD": LOT})
+    first.bar()
+    first.kill()
+    recorded = list(read(store_in(tmp_path), "live-1"))
+
+    again = again_of(first, recorded)
+
+    repeated = list(read(again.store, "again"))
+    assert {Adopted, Canceled} < {type(each) for each in recorded}
+    assert encoded(recorded) == encoded(repeated[: len(recorded)])
+    assert LOT == again.portfolio.position("XAUUSD", "").quantity
+    again.close()
+
+
+def test_a_person_takes_the_venues_word_when_a_live_session_starts(tmp_path):
+    live = Live(tmp_path, start=False)
+    live.desk.statement = Statement(
+        time=1, since=0, orders=[], fills=[], positions={"XAUUSD": LOT}, costs={"XAUUSD": Decimal(2000)}
+    )
+    live.feed.until = live.watch.reconciled
+
+    session.paper(live.app, stop=threading.Event(), adopt="as seen on their screen")
+
+    told = [each for each in read(live.app.store, "live-1") if isinstance(each, Break | Adopted)]
+    assert [Break, Adopted] == [type(each) for each in told]
+    assert LOT == live.app.portfolio.position("XAUUSD").quantity
+    live.kill()
+
+
 def test_the_tail_begins_at_the_last_snapshot(tmp_path):
     live = Live(tmp_path)
     live.agree()
@@ -316,13 +407,7 @@ def test_a_replay_answers_for_the_broker_and_reaches_no_venue(tmp_path):
     first.kill()
     recorded = list(read(store_in(tmp_path), "live-1"))
 
-    again = bootstrap(
-        first.settings,
-        Run("again", "replay", 1),
-        store=open_journal(None),
-        answers=answers_in(iter(recorded)),
-    )
-    session.replay(again, recorded)
+    again = again_of(first, recorded)
 
     repeated = list(read(again.store, "again"))
     assert Unknown in {type(each) for each in recorded}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from decimal import Decimal
 from random import Random
+from typing import Any
 
 import pytest
 
@@ -37,7 +38,7 @@ def troubled(*troubles: Trouble, seed: int = 1, bars: int = 30, fool: bool = Fal
     return world
 
 
-def recorded(world: World, kind: type) -> list:
+def recorded(world: World, kind: type[Any]) -> list[Any]:
     """The events of one *kind* of the last life."""
     return [event for event in world.checks.lived if isinstance(event, kind)]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from nicegold_ops.approval import FILE, approval_in, approve, differences, files_of
+from nicegold_ops.approval import FILE, approval_in, approve, changes
 from nicegold_ops.commands._options import config_option, json_option, set_option
 from nicegold_ops.commands._output import answer, facts, moment
 from nicegold_ops.config import load
@@ -25,11 +25,12 @@ def command(config: Path, overrides: tuple[str, ...], by: str, why: str, json_to
     """Let this build and this configuration trade live.
 
     A live run refuses whatever differs from what was approved last: a file of nicegold or of a plugin's
-    package, or the configuration. What has changed since the last time is listed.
+    package, the version of Python or of a package that is installed, or the configuration. What has changed
+    since the last time is listed.
     """
     settings = load(config, overrides)
     before = approval_in(settings.run.state / FILE)
-    changed = list(differences(before.files, files_of(settings))) if before is not None else []
+    changed = list(changes(before, settings)) if before is not None else []
     approval = approve(settings, by, why, time.time_ns())
     shown = changed[:_SHOWN] + ([f"and {len(changed) - _SHOWN} more"] if len(changed) > _SHOWN else [])
     answer(
@@ -39,6 +40,7 @@ def command(config: Path, overrides: tuple[str, ...], by: str, why: str, json_to
             ("approved by", approval.by),
             ("at", f"{moment(approval.time)} UTC"),
             ("files", f"{len(approval.files):,}"),
+            ("packages", f"{len(approval.packages):,}"),
             *(("since the last time", each) for each in shown),
             ("on record in", str(settings.run.state / FILE)),
         ),

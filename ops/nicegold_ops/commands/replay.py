@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from msgspec.structs import replace
 from rich.console import RenderableType
 
-from nicegold import Event, Finished, Started
+from nicegold import Adopted, Event, Finished, Started
 from nicegold_ops import session
 from nicegold_ops.app import App, bootstrap
 from nicegold_ops.commands._options import config_option, json_option, state_option
@@ -38,7 +38,7 @@ class Repetition(msgspec.Struct, frozen=True):
     """How a run went when it was repeated, and what it comes to.
 
     *finished* says whether the run ended on purpose; one that was killed is repeated up to its
-    last record. *version* is the nicegold that recorded it.
+    last record. *version* is the nicegold that recorded it, *adopted* what it took from the venue's books.
     """
 
     run: str
@@ -52,6 +52,7 @@ class Repetition(msgspec.Struct, frozen=True):
     final_equity: float
     currency: str
     fingerprint: str
+    adopted: list[Adopted]
 
 
 @click.command()
@@ -112,7 +113,8 @@ def _refuse_changed_sources(started: Started, app: App) -> None:
 def _compared(store: sa.Engine, run: str, started: Started, app: App) -> Repetition:
     with progress(f"replay of {run}") as shown:
         outcome = session.replay(app, read(store, run), progress=shown)
-    finished = _is_finished(store, run)
+    told = [event for event in read(store, run) if isinstance(event, Adopted | Finished)]
+    finished = any(isinstance(event, Finished) for event in told)
     difference = first_difference(read(store, run), read(app.store, app.run.run), finished=finished)
     result = result_of(app, outcome)
     return Repetition(
@@ -127,11 +129,8 @@ def _compared(store: sa.Engine, run: str, started: Started, app: App) -> Repetit
         final_equity=result.final_equity,
         currency=result.currency,
         fingerprint=result.fingerprint,
+        adopted=[event for event in told if isinstance(event, Adopted)],
     )
-
-
-def _is_finished(store: sa.Engine, run: str) -> bool:
-    return any(isinstance(event, Finished) for event in read(store, run))
 
 
 def first_difference(
@@ -154,7 +153,8 @@ def first_difference(
 
 
 def _comparable(event: Event | None) -> Event | None:
-    return replace(event, version="") if isinstance(event, Started) else event
+    # The configuration is what is repeated; a later version writes it with the settings that are new.
+    return replace(event, version="", configuration="") if isinstance(event, Started) else event
 
 
 def _numbers(event: Event | None) -> int:
@@ -175,6 +175,10 @@ def _shown(again: Repetition) -> list[RenderableType]:
         *(
             ("open", f"{each.quantity} {each.symbol} from {each.average_price:.2f}")
             for each in again.positions
+        ),
+        *(
+            ("adopted", f"{each.kind} {each.about}: {each.ours} became {each.theirs}, {each.reason}")
+            for each in again.adopted
         ),
         ("cash", money(Decimal(again.cash), again.currency)),
         ("equity", money(again.final_equity, again.currency)),

@@ -43,6 +43,12 @@ _INSTEAD = {
     "--seconds", type=click.FloatRange(min=0, min_open=True), metavar="N", help="End after so many seconds."
 )
 @click.option("--lift-halt", metavar="WHY", help="Trade again although the last live run was halted.")
+@click.option(
+    "--adopt",
+    metavar="WHY",
+    help="Make ours what the venue has, where our books and its differ at the start. An order that works "
+    "only there stays a difference until it is cancelled there.",
+)
 @json_option
 @report_option
 def command(
@@ -50,6 +56,7 @@ def command(
     overrides: tuple[str, ...],
     seconds: float | None,
     lift_halt: str | None,
+    adopt: str | None,
     json_to: Path | None,
     report_to: Path | None,
 ) -> None:
@@ -67,7 +74,8 @@ def command(
     folder = folder_of(settings.run.state, begun.run)
     out = console(quiet=json_to == STDOUT)
     with logged(folder, None if out.is_terminal else sys.stderr), stop_on_signals() as stop:
-        result = _traded(begin(watched(settings), begun), seconds, stop, out, lift_halt)
+        app = begin(watched(settings), begun)
+        result = _traded(app, seconds, stop, out, lift_halt=lift_halt, adopt=adopt)
     finish(result, folder, json_to=json_to, report_to=report_to or _page_in(folder))
 
 
@@ -77,7 +85,13 @@ def _page_in(folder: Path) -> Path | None:
 
 
 def _traded(
-    app: App, seconds: float | None, stop: threading.Event, out: Console, lift_halt: str | None
+    app: App,
+    seconds: float | None,
+    stop: threading.Event,
+    out: Console,
+    *,
+    lift_halt: str | None,
+    adopt: str | None,
 ) -> Result:
     run = app.settings.run
     try:
@@ -85,7 +99,7 @@ def _traded(
         url = f"http://{run.metrics_host}:{port}/metrics"
         out.print(f"run {app.run.run}, metrics at {url}", soft_wrap=True)
         with _ended_after(seconds, stop), shown(View(app, url), out):
-            outcome = session.paper(app, stop=stop, lift_halt=lift_halt)
+            outcome = session.paper(app, stop=stop, lift_halt=lift_halt, adopt=adopt)
         return result_of(app, outcome, market_again(app))
     finally:
         app.close()

@@ -18,6 +18,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from nicegold import (
     Absent,
     Accepted,
+    Adopted,
     Busted,
     Cancel,
     Canceled,
@@ -25,6 +26,7 @@ from nicegold import (
     Event,
     Expired,
     Fill,
+    Found,
     Order,
     OrderState,
     Position,
@@ -63,6 +65,7 @@ _ADVANCE = (
     Canceled,
     CancelRejected,
     Expired,
+    Found,
     Rejected,
     Replace,
     Replaced,
@@ -215,6 +218,11 @@ class _Books:
             number, state = known
             self._put(number, replace(state, filled=max(state.filled - fill.quantity, ZERO)))
 
+    def adopt(self, sequence: int, adopted: Adopted) -> None:
+        if adopted.kind == "position":
+            before, _ = self._position(adopted.about)
+            self._hold(replace(before, quantity=Decimal(adopted.theirs), cost=adopted.amount))
+
     def veto(self, sequence: int, vetoed: Vetoed) -> None:
         self._new[vetoes] += rows_of_veto(self._run, sequence, vetoed)
 
@@ -285,6 +293,7 @@ _FOLDS: dict[type[Event], Callable[[_Books, int, Any], None]] = {
     Order: _Books.order,
     Fill: _Books.fill,
     Busted: _Books.bust,
+    Adopted: _Books.adopt,
     Vetoed: _Books.veto,
     **dict.fromkeys(_ADVANCE, _Books.advance),
 }

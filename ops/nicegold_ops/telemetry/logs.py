@@ -59,7 +59,7 @@ class Logs:
         # For plugins that log through structlog without asking us.
         structlog.configure(
             processors=_CHAIN,
-            wrapper_class=structlog.stdlib.BoundLogger,
+            wrapper_class=_Unfailing,
             logger_factory=structlog.stdlib.LoggerFactory(),
         )
 
@@ -87,11 +87,23 @@ def _opened(file: Path) -> logging.FileHandler:
         raise NicegoldError(f"{file}: the log cannot be written ({error.strerror})") from None
 
 
+class _Unfailing(structlog.stdlib.BoundLogger):
+    """Says what it can: a handler that somebody else has hung on a logger may raise, and trading goes on."""
+
+    def _proxy_to_logger(
+        self, method_name: str, event: str | None = None, *arguments: Any, **fields: Any
+    ) -> Any:
+        try:
+            return super()._proxy_to_logger(method_name, event, *arguments, **fields)
+        except Exception:
+            return traceback.print_exc()
+
+
 def logger(name: str) -> structlog.stdlib.BoundLogger:
     """A logger of ours: *name* is what comes after `nicegold.`. It may be made before there are Logs."""
     # Not through structlog's configuration: where there is none, it would print to standard output.
     bound: structlog.stdlib.BoundLogger = structlog.wrap_logger(
-        logging.getLogger(f"{ROOT}.{name}"), processors=_CHAIN, wrapper_class=structlog.stdlib.BoundLogger
+        logging.getLogger(f"{ROOT}.{name}"), processors=_CHAIN, wrapper_class=_Unfailing
     )
     return bound
 

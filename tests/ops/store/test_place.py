@@ -3,6 +3,7 @@ from __future__ import annotations
 import sqlite3
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -135,7 +136,8 @@ def test_a_service_may_say_all_of_it(guarded, tmp_path, monkeypatch):
 def test_the_url_can_say_how_long_to_wait_for_the_server(server):
     impatient = open_store(server.url(server.new_database()) + "?connect_timeout=3&tcp_user_timeout=2000")
     with impatient.connect() as connection:
-        found = connection.connection.driver_connection.info.get_parameters()
+        driver: Any = connection.connection.driver_connection
+        found = driver.info.get_parameters()
     impatient.dispose()
 
     assert ("3", "2000", "5") == tuple(

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from nicegold import (
     Absent,
     Accepted,
+    Adopted,
     Bar,
     Busted,
     Cancel,
@@ -180,6 +181,23 @@ def test_a_trade_that_is_taken_back_before_it_is_told_is_never_booked(store):
 
     assert (OrderStatus.PENDING_NEW, Decimal(0)) == state_of(store)
     assert Decimal(0) == position_of(store)
+
+
+def test_a_position_that_was_adopted_is_the_venues(store):
+    adopted = Adopted(
+        broker="desk",
+        kind="position",
+        about=GOLD.symbol,
+        ours="1",
+        theirs="3",
+        reason="as seen",
+        time=5,
+        amount=Decimal("6000.5"),
+    )
+
+    told(store, STARTED, order(), fill(), adopted)
+
+    assert Position(GOLD.symbol, Decimal(3), Decimal("6000.5")) == held(store, RUN)[GOLD.symbol]
 
 
 def test_a_trade_of_an_order_that_is_not_ours_is_in_the_position(store):
