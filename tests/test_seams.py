@@ -37,6 +37,7 @@ SEAMS = (
     Seam("nicegold.pure", "os.environ.get Path.exists", "asked while core is imported: compiled or not"),
     # What a run is made of.
     Seam("nicegold_ops.store.place", "sqlalchemy.create_engine Path.mkdir", "its file or server"),
+    Seam("nicegold_ops.store.schema", "sqlite3.connect", "in memory: what a new store there is copied from"),
     Seam("nicegold_ops.session", "threading.Thread", "streams block; a simulator calls the engine itself"),
     Seam("nicegold_ops.pager", "threading.Thread", "a notifier may hang, and trading does not wait for it"),
     Seam("nicegold_ops.quarantine", "disk", "a file a feed, for a person: nothing reads it again"),

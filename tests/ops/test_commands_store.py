@@ -127,3 +127,18 @@ def test_a_store_that_cannot_be_meant_is_refused_and_a_password_is_not_repeated(
     assert 2 == answer.code
     assert said in answer.err
     assert "hunter2" not in answer.err
+
+
+def test_doctor_reads_the_runs_in_the_database_and_finds_what_was_tampered_with(shell, store):
+    run = shell("backtest", "--json", "-").json["run"]
+    sound = shell("doctor", "--json", "-").json
+    with store.begin() as connection:
+        connection.exec_driver_sql("UPDATE blocks SET payload = '' WHERE number = 0")
+
+    damaged = shell("doctor", "--json", "-").json
+
+    assert ["ok", "fail"] == [status_of(f"run {run}", each) for each in (sound, damaged)]
+
+
+def status_of(about: str, found: list[dict[str, str]]) -> str:
+    return next(each["status"] for each in found if each["about"] == about)

@@ -149,6 +149,7 @@ def _plugins() -> Iterator[Finding]:
 
 
 def _configured(config: Path, state: Path | None) -> Iterator[Finding]:
+    store = None
     try:
         settings = load(config)
     except NicegoldError as error:
@@ -158,10 +159,11 @@ def _configured(config: Path, state: Path | None) -> Iterator[Finding]:
         yield Finding(
             "configuration", "ok", f"{config}: {len(settings.plugins)} plugins in {settings.run.mode}"
         )
+        store = None if state else settings.run.store
         state = state or settings.run.state
     if state is not None:
         yield from _state(state)
-        yield from _journal(state)
+        yield from _journal(state, store)
 
 
 def _state(state: Path) -> Iterator[Finding]:
@@ -197,22 +199,21 @@ def _room(free: int) -> Finding:
     return Finding("disk", status, f"{free / _GIGABYTE:,.1f} GB free", way_out)
 
 
-def _journal(state: Path) -> Iterator[Finding]:
-    if not journal_path(state).exists():
+def _journal(state: Path, store: str | None) -> Iterator[Finding]:
+    if store is None and not journal_path(state).exists():
         yield Finding("journal", "ok", "there is none yet")
         return
     with ExitStack() as opened:
         try:
-            store = journal_in(state)
-            opened.callback(store.dispose)
-            runs = all_runs(store)
+            journal = journal_in(state, store)
+            opened.callback(journal.dispose)
+            runs = all_runs(journal)
         except (NicegoldError, sa.exc.SQLAlchemyError) as error:
-            yield Finding(
-                "journal", "fail", in_one_line(error), "move it away; the next run begins a new one"
-            )
+            way_out = "mend it" if store else "move it away; the next run begins a new one"
+            yield Finding("journal", "fail", in_one_line(error), way_out)
             return
         yield Finding("journal", "ok", f"{len(runs)} runs")
-        yield from (_chain(store, run) for run in runs[-_RUNS:])
+        yield from (_chain(journal, run) for run in runs[-_RUNS:])
 
 
 def _chain(store: sa.Engine, run: Run) -> Finding:

@@ -28,7 +28,9 @@ from nicegold_ops.sweep.window import Window
 from nicegold_ops.toml import Document, key_to_toml, to_toml
 
 #: What a backtest does not depend on.
-_WITHOUT_EFFECT = frozenset({"run.mode", "run.state", "run.pace", "run.metrics_host", "run.metrics_port"})
+_WITHOUT_EFFECT = frozenset(
+    {"run.mode", "run.state", "run.store", "run.pace", "run.metrics_host", "run.metrics_port"}
+)
 #: What a window says.
 _BOUNDS = frozenset({"run.start", "run.end"})
 
