@@ -103,10 +103,9 @@ def _killed(kills: int, hours: float) -> Part:
     limits = ["--kills", str(kills), "--seconds", str(int(hours * 3600))]
     command = [sys.executable, "-m", "tests.live.campaign", *limits]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    *findings, last = done.stdout.strip().splitlines() or [""]
-    number = int(last.split()[0]) if last else 0
-    if done.returncode and not findings:
-        findings = [done.stderr]
+    *_, last = done.stdout.strip().splitlines() or [""]
+    number = int(last.split()[0].replace(",", "")) if last else 0
+    findings = [done.stdout + done.stderr] if done.returncode else []
     return Part("SIGKILLs of a real session on SQLite", number, kills, findings, 0, last)
 
 
