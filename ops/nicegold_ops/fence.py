@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import fcntl
 import os
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import IO, Any, TypeAlias
 
@@ -26,6 +26,7 @@ FILE = "live.lock"
 #: Any two numbers: whoever trades an account live holds the lock of this name in its database.
 _LOCK = {"one": 0x6E696365, "two": 0x676F6C64}
 _TAKE = sa.text("SELECT pg_try_advisory_lock(:one, :two)")
+_GIVE = sa.text("SELECT pg_advisory_unlock(:one, :two)")
 _SAY = sa.text("SELECT set_config('application_name', :name, false)")
 _HOLDER = sa.text(
     "SELECT application_name, client_addr, pid FROM pg_locks JOIN pg_stat_activity USING (pid) "
@@ -123,6 +124,9 @@ class ServerFence:
 
     def close(self) -> None:
         """Let another engine trade."""
+        # A server that is told of a closed connection lets go a moment after; who comes next must not meet it.
+        with suppress(sa.exc.DBAPIError):
+            self._connection.execute(_GIVE, _LOCK)
         self._connection.close()
 
     def _holder(self) -> str:
