@@ -124,7 +124,7 @@ class ServerFence:
 
     def close(self) -> None:
         """Let another engine trade."""
-        # A server that is told of a closed connection lets go a moment after; who comes next must not meet it.
+        # A server lets go a moment after a connection is closed, and who comes next must not meet that.
         with suppress(sa.exc.DBAPIError):
             self._connection.execute(_GIVE, _LOCK)
         self._connection.close()

@@ -17,8 +17,8 @@ import msgspec
 import pytest
 
 from nicegold import Order, Side
-from nicegold_ops import backup
-from nicegold_ops.backup import BackupFailed, Manifest
+from nicegold_ops.backup import BackupFailed, copies
+from nicegold_ops.backup.copies import Manifest
 from nicegold_ops.errors import ConfigurationError, DataError
 from nicegold_ops.journal import Journal, Run, all_runs, journal_path, open_journal, payloads
 from tests.ops.commandline import market_in, spawn, spawned, wait_until
@@ -82,7 +82,7 @@ def to(tmp_path: Path) -> Path:
 
 
 def test_a_copy_says_what_it_holds(journal, to):
-    made = backup.make(journal, to, now=NOON)
+    made = copies.make(journal, to, now=NOON)
 
     (run,) = made.manifest.runs
     assert ("first", "paper", 1, 3, 3) == (
@@ -98,7 +98,7 @@ def test_a_copy_says_what_it_holds(journal, to):
 
 
 def test_a_copy_is_named_after_the_time_and_two_of_one_second_are_told_apart(journal, to):
-    made = [backup.make(journal, to, now=NOON).file.name for _ in range(2)]
+    made = [copies.make(journal, to, now=NOON).file.name for _ in range(2)]
 
     assert ["journal-20270115T080000Z.sqlite", "journal-20270115T080000Z-2.sqlite"] == made
 
@@ -106,7 +106,7 @@ def test_a_copy_is_named_after_the_time_and_two_of_one_second_are_told_apart(jou
 def test_a_journal_is_left_as_it_is(journal, to):
     before = journal.read_bytes()
 
-    backup.make(journal, to, now=NOON)
+    copies.make(journal, to, now=NOON)
 
     assert before == journal.read_bytes()
 
@@ -122,7 +122,7 @@ def test_a_journal_that_a_kill_left_is_copied_with_its_log_and_left_as_it_is(jou
         path.name: path.read_bytes() for path in killed.glob("*.sqlite*") if path.suffix != ".sqlite-shm"
     }
 
-    made = backup.make(journal_path(killed), to, now=NOON)
+    made = copies.make(journal_path(killed), to, now=NOON)
 
     assert ["first", "second"] == [each.run for each in made.manifest.runs]
     assert before["journal.sqlite-wal"]
@@ -132,7 +132,7 @@ def test_a_journal_that_a_kill_left_is_copied_with_its_log_and_left_as_it_is(jou
 def test_a_copy_is_readable_by_those_who_may_read_the_journal(journal, to):
     journal.chmod(0o600)
 
-    made = backup.make(journal, to, now=NOON)
+    made = copies.make(journal, to, now=NOON)
 
     assert 0o600 == made.file.stat().st_mode & 0o777
 
@@ -140,25 +140,25 @@ def test_a_copy_is_readable_by_those_who_may_read_the_journal(journal, to):
 def test_a_run_that_has_nothing_on_record_is_copied_too(journal, to):
     write(journal, "empty", 0)
 
-    made = backup.make(journal, to, now=NOON)
+    made = copies.make(journal, to, now=NOON)
 
     empty = made.manifest.runs[-1]
     assert ("empty", 0, 0, "") == (empty.run, empty.first_sequence, empty.last_sequence, empty.head)
-    assert ["first", "empty"] == list(bytes_of(backup.restore(made.file, to / "again").journal))
+    assert ["first", "empty"] == list(bytes_of(copies.restore(made.file, to / "again").journal))
 
 
 def test_a_copy_never_takes_the_place_of_another(journal, to):
-    backup.make(journal, to / "mine.sqlite", now=NOON)
+    copies.make(journal, to / "mine.sqlite", now=NOON)
 
     with pytest.raises(ConfigurationError, match=r"mine\.sqlite is there already"):
-        backup.make(journal, to / "mine.sqlite", now=NOON)
+        copies.make(journal, to / "mine.sqlite", now=NOON)
 
 
 def test_a_journal_that_is_not_sound_gives_no_copy_and_its_block_is_named(journal, to):
     damage(journal, b'"gold-2"', b'"gold-9"')
 
     with pytest.raises(DataError, match=r"state/journal\.sqlite: block 1 of run first .* was changed"):
-        backup.make(journal, to, now=NOON)
+        copies.make(journal, to, now=NOON)
 
     assert [] == names(to)[1:]
 
@@ -169,7 +169,7 @@ def test_a_journal_whose_numbers_are_not_those_of_its_events_gives_no_copy(journ
         connection.commit()
 
     with pytest.raises(DataError, match="run first has no block that ends at its last event, 3"):
-        backup.make(journal, to, now=NOON)
+        copies.make(journal, to, now=NOON)
 
 
 def test_a_journal_whose_file_is_damaged_outside_of_its_blocks_gives_no_copy(journal, to):
@@ -178,14 +178,14 @@ def test_a_journal_whose_file_is_damaged_outside_of_its_blocks_gives_no_copy(jou
     journal.write_bytes(content)
 
     with pytest.raises(DataError, match=r"state/journal\.sqlite is damaged: .*freelist"):
-        backup.make(journal, to, now=NOON)
+        copies.make(journal, to, now=NOON)
 
 
 def test_without_its_manifest_a_copy_does_not_get_its_name(journal, to):
     (to / "mine.sqlite.json").mkdir(parents=True)
 
     with pytest.raises(BackupFailed, match="Is a directory"):
-        backup.make(journal, to / "mine.sqlite", now=NOON)
+        copies.make(journal, to / "mine.sqlite", now=NOON)
 
     assert [".nicegold-backup.lock", "mine.sqlite.json"] == names(to)
 
@@ -195,7 +195,7 @@ def test_what_is_no_journal_gives_no_copy(tmp_path, to):
     path.write_bytes(b"no database at all" * 100)
 
     with pytest.raises(DataError, match=r"journal\.sqlite cannot be copied: file is not a database"):
-        backup.make(path, to, now=NOON)
+        copies.make(path, to, now=NOON)
 
 
 def test_a_journal_that_cannot_be_opened_is_told_from_a_copy_that_cannot_be_written(journal, to):
@@ -204,25 +204,25 @@ def test_a_journal_that_cannot_be_opened_is_told_from_a_copy_that_cannot_be_writ
     with pytest.raises(
         DataError, match=r"state/journal\.sqlite cannot be read: unable to open database file"
     ):
-        backup.make(journal, to, now=NOON)
+        copies.make(journal, to, now=NOON)
 
 
 def test_a_disk_that_has_no_room_for_it_is_refused_before_anything_is_written(journal, to):
     needed = journal.stat().st_size
 
     with pytest.raises(BackupFailed, match="MB free, and the copy needs 100"):
-        backup.make(journal, to, now=NOON, free=lambda folder: needed)
+        copies.make(journal, to, now=NOON, free=lambda folder: needed)
 
     assert [] == names(to)[1:]
 
 
 def test_two_copies_are_not_written_into_one_folder_at_once(journal, to):
-    backup.make(journal, to, now=NOON)
+    copies.make(journal, to, now=NOON)
     with (to / ".nicegold-backup.lock").open("w") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
 
         with pytest.raises(BackupFailed, match="another copy is being written there"):
-            backup.make(journal, to, now=NOON + MINUTE)
+            copies.make(journal, to, now=NOON + MINUTE)
 
 
 def test_what_an_interrupted_one_left_is_no_copy_and_goes_with_the_next(journal, to):
@@ -230,8 +230,8 @@ def test_what_an_interrupted_one_left_is_no_copy_and_goes_with_the_next(journal,
     left = to / ".journal-20270115T075900Z.sqlite.half"
     left.write_bytes(b"half of it")
 
-    assert [] == backup.listed(to)
-    backup.make(journal, to, now=NOON)
+    assert [] == copies.listed(to)
+    copies.make(journal, to, now=NOON)
 
     assert not left.exists()
 
@@ -243,50 +243,50 @@ def test_of_copies_of_one_journal_the_last_ones_are_kept(journal, to):
     made = []
     for minute in range(4):
         write(journal, f"run {minute}", 2)
-        made.append(backup.make(journal, to, now=NOON + minute * MINUTE, keep=2))
+        made.append(copies.make(journal, to, now=NOON + minute * MINUTE, keep=2))
 
     assert [made[1].file] == made[3].removed
-    assert [each.file for each in made[2:]] == [each.file for each in backup.listed(to)]
+    assert [each.file for each in made[2:]] == [each.file for each in copies.listed(to)]
     assert 4 == len([name for name in names(to) if name.startswith("journal-")])
 
 
 def test_a_journal_that_began_anew_does_not_push_out_the_copies_of_the_old_one(journal, to):
-    lost = backup.make(journal, to, now=NOON)
+    lost = copies.make(journal, to, now=NOON)
     journal.unlink()
     write(journal, "other", 9)
 
-    made = [backup.make(journal, to, now=NOON + minute * MINUTE, keep=1) for minute in (1, 2)]
+    made = [copies.make(journal, to, now=NOON + minute * MINUTE, keep=1) for minute in (1, 2)]
 
     assert [[lost.file], [lost.file]] == [each.spared for each in made]
-    assert [lost.file, made[1].file] == [each.file for each in backup.listed(to)]
+    assert [lost.file, made[1].file] == [each.file for each in copies.listed(to)]
 
 
 def test_a_run_of_the_same_name_that_went_otherwise_is_not_the_same(journal, to):
-    lost = backup.make(journal, to, now=NOON)
+    lost = copies.make(journal, to, now=NOON)
     journal.unlink()
     write(journal, "first", 2)
     write(journal, "second", 9)
 
-    made = backup.make(journal, to, now=NOON + MINUTE, keep=1)
+    made = copies.make(journal, to, now=NOON + MINUTE, keep=1)
 
     assert [lost.file] == made.spared
 
 
 def test_a_clock_that_went_back_does_not_remove_the_copy_just_made(journal, to):
-    later = backup.make(journal, to, now=NOON + MINUTE)
+    later = copies.make(journal, to, now=NOON + MINUTE)
 
-    made = backup.make(journal, to, now=NOON, keep=1)
+    made = copies.make(journal, to, now=NOON, keep=1)
 
     assert [later.file] == made.removed
-    assert [made.file] == [each.file for each in backup.listed(to)]
+    assert [made.file] == [each.file for each in copies.listed(to)]
 
 
 def test_a_copy_that_cannot_be_trusted_is_neither_counted_nor_removed(journal, to):
-    broken = backup.make(journal, to, now=NOON).file
+    broken = copies.make(journal, to, now=NOON).file
     (to / f"{broken.name}.json").write_text("{")
-    made = [backup.make(journal, to, now=NOON + minute * MINUTE, keep=2).file for minute in (1, 2)]
+    made = [copies.make(journal, to, now=NOON + minute * MINUTE, keep=2).file for minute in (1, 2)]
 
-    assert [broken, *made] == [each.file for each in backup.listed(to)]
+    assert [broken, *made] == [each.file for each in copies.listed(to)]
 
 
 # Putting one back.
@@ -295,9 +295,9 @@ def test_a_copy_that_cannot_be_trusted_is_neither_counted_nor_removed(journal, t
 def test_a_copy_is_put_back_byte_for_byte(journal, to):
     write(journal, "second", 5)
     expected = bytes_of(journal)
-    made = backup.make(journal, to, now=NOON)
+    made = copies.make(journal, to, now=NOON)
 
-    restored = backup.restore(made.file, to / "again")
+    restored = copies.restore(made.file, to / "again")
 
     assert expected == bytes_of(restored.journal)
     assert restored.last_order is not None
@@ -305,10 +305,10 @@ def test_a_copy_is_put_back_byte_for_byte(journal, to):
 
 
 def test_a_copy_that_may_only_be_read_becomes_a_journal_that_its_owner_can_write(journal, to):
-    copy = backup.make(journal, to, now=NOON).file
+    copy = copies.make(journal, to, now=NOON).file
     copy.chmod(0o440)
 
-    restored = backup.restore(copy, to / "again")
+    restored = copies.restore(copy, to / "again")
 
     assert 0o640 == restored.journal.stat().st_mode & 0o777
 
@@ -316,7 +316,7 @@ def test_a_copy_that_may_only_be_read_becomes_a_journal_that_its_owner_can_write
 def test_the_last_order_is_one_that_left_where_there_is_one(journal, to):
     write(journal, "rehearsal", 7, mode="backtest")
 
-    restored = backup.restore(backup.make(journal, to, now=NOON).file, to / "again")
+    restored = copies.restore(copies.make(journal, to, now=NOON).file, to / "again")
 
     assert restored.last_order is not None
     assert "first" == restored.last_order.run
@@ -324,43 +324,43 @@ def test_the_last_order_is_one_that_left_where_there_is_one(journal, to):
 
 @pytest.mark.parametrize("name", ["journal.sqlite", "journal.sqlite-wal"])
 def test_a_folder_with_a_journal_or_the_log_of_one_is_refused(name, journal, to):
-    made = backup.make(journal, to, now=NOON)
+    made = copies.make(journal, to, now=NOON)
     (to / "again").mkdir()
     (to / "again" / name).write_bytes(b"somebody's")
 
     with pytest.raises(ConfigurationError, match=rf"{name} is there already; name an empty folder"):
-        backup.restore(made.file, to / "again")
+        copies.restore(made.file, to / "again")
 
     assert b"somebody's" == (to / "again" / name).read_bytes()
 
 
 def test_what_was_lost_is_counted_where_the_old_journal_can_be_read(journal, to):
-    made = backup.make(journal, to, now=NOON)
+    made = copies.make(journal, to, now=NOON)
     write(journal, "second", 4)
 
-    behind = backup.restore(made.file, to / "again").behind
+    behind = copies.restore(made.file, to / "again").behind
 
     assert behind is not None
     assert (journal, 1, 4, 4) == (behind.journal, behind.runs, behind.events, behind.orders)
 
 
 def test_nothing_is_lost_when_nothing_was_written_since(journal, to):
-    made = backup.make(journal, to, now=0)
+    made = copies.make(journal, to, now=0)
 
-    behind = backup.restore(made.file, to / "again").behind
+    behind = copies.restore(made.file, to / "again").behind
 
     assert behind is not None
     assert (0, 0, 0, 0.0) == (behind.runs, behind.events, behind.orders, behind.seconds)
 
 
 def test_an_old_journal_that_was_moved_is_named(journal, to, tmp_path):
-    made = backup.make(journal, to, now=NOON)
+    made = copies.make(journal, to, now=NOON)
     write(journal, "second", 4)
     aside = tmp_path / "aside"
     journal.parent.rename(aside)
 
-    untold = backup.restore(made.file, journal.parent)
-    told = backup.restore(made.file, to / "again", old=journal_path(aside))
+    untold = copies.restore(made.file, journal.parent)
+    told = copies.restore(made.file, to / "again", old=journal_path(aside))
 
     assert "is what was restored" in untold.untold
     assert told.behind is not None
@@ -369,7 +369,7 @@ def test_an_old_journal_that_was_moved_is_named(journal, to, tmp_path):
 
 @pytest.mark.parametrize("how", ["gone", "another", "not sound"])
 def test_an_old_journal_that_tells_nothing_does_not_keep_a_copy_from_being_put_back(how, journal, to):
-    made = backup.make(journal, to, now=NOON)
+    made = copies.make(journal, to, now=NOON)
     match how:
         case "not sound":
             damage(journal, b'"gold-2"', b'"gold-9"')
@@ -378,7 +378,7 @@ def test_an_old_journal_that_tells_nothing_does_not_keep_a_copy_from_being_put_b
     if how == "another":
         write(journal, "other", 1)
 
-    restored = backup.restore(made.file, to / "again")
+    restored = copies.restore(made.file, to / "again")
 
     assert restored.behind is None
     said = {"gone": "No such file", "another": "is another journal", "not sound": "block 1 of run first"}
@@ -396,11 +396,11 @@ def damage(path: Path, before: bytes, after: bytes) -> None:
 
 @pytest.mark.parametrize("block", [0, 1, 2])
 def test_one_byte_changed_in_a_copy_is_found_and_its_block_named(block, journal, to):
-    copy = backup.make(journal, to, now=NOON).file
+    copy = copies.make(journal, to, now=NOON).file
     damage(copy, b'"gold-%d"' % (block + 1), b'"gold-X"')
 
     with pytest.raises(DataError) as failure:
-        backup.restore(copy, to / "again")
+        copies.restore(copy, to / "again")
 
     said = str(failure.value)
     assert said.startswith(f"{copy} has SHA-256 ")
@@ -410,26 +410,26 @@ def test_one_byte_changed_in_a_copy_is_found_and_its_block_named(block, journal,
 
 
 def test_one_byte_changed_anywhere_in_a_copy_is_found(journal, to):
-    copy = backup.make(journal, to, now=NOON).file
+    copy = copies.make(journal, to, now=NOON).file
     content = copy.read_bytes()
 
     for place in range(0, len(content), 997):
         copy.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
         with pytest.raises(DataError, match=f"^{copy} has SHA-256 .*; restore another: "):
-            backup.restore(copy, to / "again")
-        assert backup.listed(to)[0].problem, place
+            copies.restore(copy, to / "again")
+        assert copies.listed(to)[0].problem, place
 
     assert [] == names(to / "again")[1:]
 
 
 def test_a_copy_that_was_cut_short_is_found(journal, to):
-    copy = backup.make(journal, to, now=NOON).file
+    copy = copies.make(journal, to, now=NOON).file
     whole = copy.read_bytes()
     copy.write_bytes(whole[:-1])
 
     said = f"^{copy} has {len(whole) - 1:,} bytes, and its manifest says {len(whole):,}: "
     with pytest.raises(DataError, match=said):
-        backup.restore(copy, to / "again")
+        copies.restore(copy, to / "again")
 
 
 def changed(copy: Path, before: str, after: str) -> None:
@@ -448,11 +448,11 @@ def changed(copy: Path, before: str, after: str) -> None:
     ],
 )
 def test_a_manifest_that_does_not_match_is_refused(before, after, said, journal, to):
-    copy = backup.make(journal, to, now=NOON).file
+    copy = copies.make(journal, to, now=NOON).file
     changed(copy, before, after)
 
     with pytest.raises(DataError) as failure:
-        backup.restore(copy, to / "again")
+        copies.restore(copy, to / "again")
 
     assert said in str(failure.value)
     assert str(copy) in str(failure.value)
@@ -461,32 +461,32 @@ def test_a_manifest_that_does_not_match_is_refused(before, after, said, journal,
 
 def test_a_run_that_only_the_manifest_knows_is_missed(journal, to):
     write(journal, "second", 1)
-    copy = backup.make(journal, to, now=NOON).file
+    copy = copies.make(journal, to, now=NOON).file
     path = to / f"{copy.name}.json"
     manifest = msgspec.json.decode(path.read_bytes(), type=Manifest)
     more = [*manifest.runs, msgspec.structs.replace(manifest.runs[0], run="third")]
     path.write_bytes(msgspec.json.encode(msgspec.structs.replace(manifest, runs=more)))
 
     with pytest.raises(DataError, match="it has fewer runs than the manifest says"):
-        backup.restore(copy, to / "again")
+        copies.restore(copy, to / "again")
 
 
 def test_a_copy_without_its_manifest_is_refused_and_listed_so(journal, to):
-    copy = backup.make(journal, to, now=NOON).file
+    copy = copies.make(journal, to, now=NOON).file
     (to / f"{copy.name}.json").unlink()
 
     with pytest.raises(DataError, match="has no manifest that can be read"):
-        backup.restore(copy, to / "again")
+        copies.restore(copy, to / "again")
 
-    (found,) = backup.listed(to)
+    (found,) = copies.listed(to)
     assert (copy, None) == (found.file, found.manifest)
 
 
 def test_a_manifest_without_its_copy_is_listed_so(journal, to):
-    copy = backup.make(journal, to, now=NOON).file
+    copy = copies.make(journal, to, now=NOON).file
     copy.unlink()
 
-    (found,) = backup.listed(to)
+    (found,) = copies.listed(to)
 
     assert (copy, f"{copy}: No such file or directory") == (found.file, found.problem)
 
@@ -521,7 +521,7 @@ def test_copies_of_a_journal_that_is_written_all_the_time_are_sound_twenty_times
     with trading(market) as process:
         for number in range(20):
             wait_until(partial(has_passed, journal, sequence(journal)), process)
-            made.append(backup.make(journal, market / "copies", now=NOON + number * MINUTE))
+            made.append(copies.make(journal, market / "copies", now=NOON + number * MINUTE))
 
     events = [each.manifest.events for each in made]
     assert events == sorted(set(events))

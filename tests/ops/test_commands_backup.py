@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from tests.ops.commandline import Shell, market_in, spawned
+from tests.services.pgbackrest import PASSPHRASE, Site, site
 
 USAGE, DATA, OTHER = 2, 3, 1
 
@@ -199,6 +202,157 @@ def test_options_that_do_not_go_together_are_a_usage_error(shell, options):
     shell("backtest")
 
     answer = shell("backup", *options)
+
+    assert USAGE == answer.code
+    assert answer.err.startswith("error: ")
+    assert not list(shell.folder.glob("cop*"))
+
+
+# A journal in PostgreSQL.
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Site]:
+    """A server that does not archive yet, with three orders."""
+    with site() as made:
+        made.place(1, 3)
+        yield made
+
+
+@pytest.fixture
+def options(server: Site, tmp_path: Path) -> tuple[str, ...]:
+    """What names the repository for the first time."""
+    passphrase = tmp_path / "passphrase"
+    passphrase.touch(0o600)
+    passphrase.write_text(f"{PASSPHRASE}\n")
+    named = ("--pgbackrest", str(server.settings), "--passphrase-file", str(passphrase))
+    return ("--store", server.server.url(), "--to", str(server.repository), *named)
+
+
+@contextmanager
+def without(file: Path) -> Iterator[None]:
+    """*file* is not there meanwhile."""
+    aside = file.with_name("aside")
+    file.rename(aside)
+    yield
+    aside.rename(file)
+
+
+def test_a_server_is_backed_up_listed_and_restored(shell, server, options):
+    url, settings = server.server.url(), ("--pgbackrest", str(server.settings))
+    configuration = shell.folder / "nicegold.toml"
+    configuration.write_text(
+        configuration.read_text().replace('state = "state"', f'state = "state"\nstore = "{url}"')
+    )
+
+    refused = shell("backup", *options)
+    server.archive()
+    made = shell("backup", *options)
+    server.place(4, 7)
+    segment = server.close_segment()
+    # From here on the configuration and the file that was written say the rest.
+    listed = shell("backup", "--list", *settings)
+    restored = shell("restore", "--data", str(server.new_folder()), *settings)
+    again = shell("backup", "--type", "full", "--keep", "1", *settings, "--json", "-")
+
+    assert USAGE == refused.code
+    assert (
+        "ALTER SYSTEM SET archive_mode = 'on'; ALTER SYSTEM SET archive_command = 'pgbackrest" in refused.err
+    )
+    assert (0, "") == (made.code, made.err)
+    assert "encrypted; each file and segment verified" in made.out
+    assert "the last 60 s of commits" in made.out
+    assert (0, "") == (listed.code, listed.err)
+    assert segment in listed.out
+    assert (0, "") == (restored.code, restored.err)
+    assert "holds        2 runs, 7 events, 7 orders, each chain verified" in restored.out
+    assert "last order   gold-7: buy 0.1 XAUUSD at " in restored.out
+    assert (0, "full", 1) == (again.code, again.json["backup"]["kind"], len(again.json["removed"]))
+
+
+def test_a_restore_that_lacks_a_segment_is_no_success(shell, server, options):
+    shell("backup", *options)
+    server.archive()
+    shell("backup", *options)
+    server.place(11, 11)
+    missing = server.close_segment()
+    server.place(12, 12)
+    server.close_segment()
+    settings = ("--store", options[1], "--pgbackrest", str(server.settings))
+
+    with without(server.segment(missing)):
+        restored = shell("restore", "--data", str(server.new_folder()), *settings)
+        listed = shell("backup", "--list", *settings)
+
+    assert DATA == restored.code
+    assert f"does not: {missing} was missing there\n" in restored.err
+    assert "each chain verified" in restored.out
+    assert OTHER == listed.code
+    assert f"the archive lacks {missing};" in listed.out
+
+
+@pytest.mark.parametrize(
+    ("passphrase", "mode", "said"),
+    [
+        ("long enough to be one that nobody guesses", 0o644, "chmod 600"),
+        ("short", 0o600, "20 characters or more; make one with: openssl rand -base64 48"),
+        ("long enough, and yet\non two lines", 0o600, "must be one line"),
+    ],
+)
+def test_a_passphrase_that_protects_nothing_is_refused(shell, server, passphrase, mode, said):
+    file = shell.write("passphrase", passphrase)
+    file.chmod(mode)
+
+    answer = shell("backup", "--store", server.server.url(), "--to", "copies", "--passphrase-file", str(file))
+
+    assert USAGE == answer.code
+    assert said in answer.err
+    assert passphrase not in answer.err
+
+
+def test_a_repository_without_a_passphrase_is_not_begun(shell, server):
+    new = ("--pgbackrest", str(server.folder / "new.conf"))
+
+    answer = shell("backup", "--store", server.server.url(), "--to", "copies", *new)
+
+    assert USAGE == answer.code
+    assert "give it with --passphrase-file FILE or in NICEGOLD_BACKUP_PASSPHRASE" in answer.err
+    assert not (server.folder / "new.conf").exists()
+
+
+@pytest.mark.parametrize(
+    ("to", "said"),
+    [
+        ("ftp://gold", "neither a folder nor s3://BUCKET"),
+        ("s3://gold/server", "names no bucket or no region"),
+        ("s3://gold/server?regoin=eu-central-1", 'has no option "regoin"; did you mean "region"?'),
+        ("s3://gold/server?region=eu%0Acentral", "region cannot be 'eu\\ncentral'"),
+    ],
+)
+def test_a_repository_that_cannot_be_meant_is_refused(shell, to, said):
+    answer = shell("backup", "--store", "postgresql+psycopg://gold@localhost/gold", "--to", to)
+
+    assert USAGE == answer.code
+    assert said in answer.err
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        ("backup", "--to", "copies", "--type", "full"),
+        ("backup", "--to", "copies", "--state", "state", "--store", "postgresql+psycopg://localhost/gold"),
+        ("backup", "--list", "--store", "postgresql+psycopg://localhost/gold", "--to", "copies"),
+        ("restore", "--from", "copies", "--state", "again", "--to-name", "x"),
+        ("restore", "--data", "again", "--state", "again"),
+        ("restore", "--data", "again"),
+        ("restore", "--data", "again", "--to-name", "x", "--to-time", "2026-11-27T13:06:52Z"),
+        ("restore", "--data", "again", "--to-time", "2026-11-27T13:06:52"),
+        ("restore", "--data", "again", "--to-time", "yesterday"),
+        ("restore",),
+    ],
+)
+def test_what_is_for_a_file_and_what_is_for_a_server_are_told_apart(shell, typed):
+    answer = shell(*typed)
 
     assert USAGE == answer.code
     assert answer.err.startswith("error: ")

@@ -1,25 +1,20 @@
 """A real Toxiproxy: the faulty network between us and a real server.
 
-`python -m tests.services.toxiproxy` builds it, of the modules that go.sum beside go.mod names; it is kept in
-a folder that the next build finds again.
+`python -m tests.services.toxiproxy` builds it, of the modules that go.sum beside go.mod names.
 """
 
 from __future__ import annotations
 
-import hashlib
 import http.client
 import json
 import os
-import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import pytest
-
+from tests.services.built import build, required
 from tests.services.postgresql import free_port
 from tests.services.prometheus import PATIENCE, until
 
@@ -57,9 +52,10 @@ class Proxy:
 @contextmanager
 def toxiproxy(upstream: int) -> Iterator[Proxy]:
     """A proxy of the *upstream* port of this machine; the test skips where Toxiproxy was not built."""
+    program = required(_MODULE, "python -m tests.services.toxiproxy")
     control_port, port = free_port(), free_port()
     server = subprocess.Popen(
-        [_required(), "-host=127.0.0.1", f"-port={control_port}"],
+        [program, "-host=127.0.0.1", f"-port={control_port}"],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         env={**os.environ, "LOG_LEVEL": "error"},
@@ -73,39 +69,6 @@ def toxiproxy(upstream: int) -> Iterator[Proxy]:
     finally:
         server.kill()
         server.wait(PATIENCE)
-
-
-def build() -> Path:
-    """The server's program, built unless it was. Go compares each module with go.sum."""
-    program = _program()
-    if not program.exists():
-        go = shutil.which("go")
-        if go is None:
-            sys.exit("Toxiproxy is built with Go 1.23 or later, and there is none")
-        program.parent.mkdir(parents=True, exist_ok=True)
-        half = program.with_suffix(f".{os.getpid()}")
-        options = ["-mod=readonly", "-trimpath", "-buildvcs=false"]
-        subprocess.run([go, "build", *options, "-o", str(half), _PACKAGE], cwd=_MODULE, check=True)
-        half.replace(program)
-    return program
-
-
-def _program() -> Path:
-    """Where it is kept: under a name that says of what it was built."""
-    pinned = hashlib.sha256((_MODULE / "go.mod").read_bytes() + (_MODULE / "go.sum").read_bytes())
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return cache / "nicegold-services" / f"toxiproxy-{pinned.hexdigest()[:16]}"
-
-
-def _required() -> str:
-    """The program; the test skips where it is not, unless services are required."""
-    program = _program()
-    if not program.exists():
-        reason = "Toxiproxy is not built; with Go 1.23 or later: python -m tests.services.toxiproxy"
-        if os.environ.get("NICEGOLD_REQUIRE_SERVICES") == "1":
-            pytest.fail(f"{reason} (NICEGOLD_REQUIRE_SERVICES=1)")
-        pytest.skip(reason)
-    return str(program)
 
 
 def _answers(control_port: int) -> bool:
@@ -126,4 +89,4 @@ def _asked(control_port: int, method: str, path: str, said: Any) -> tuple[int, s
 
 
 if __name__ == "__main__":
-    print(build())
+    print(build(_MODULE, _PACKAGE))

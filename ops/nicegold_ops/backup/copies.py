@@ -19,15 +19,15 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from itertools import chain, count
 from pathlib import Path
-from typing import Annotated, Any, TypeAlias
 from urllib.parse import quote
 
 import msgspec
 import sqlalchemy as sa
 
-from nicegold import Order
-from nicegold_ops.errors import ConfigurationError, DataError, NicegoldError
-from nicegold_ops.journal import MarketRead, Received, Run, all_runs, journal_path, read
+from nicegold_ops.backup import BackupFailed
+from nicegold_ops.backup.proof import Committed, Copied, Number, Proven, asked, digest_at, proven
+from nicegold_ops.errors import ConfigurationError, DataError
+from nicegold_ops.journal import journal_path
 
 _SUFFIX = ".sqlite"
 #: After the name of a copy, the name of its manifest.
@@ -46,27 +46,6 @@ _PIECE = 1 << 20
 _SHOWN = 12
 _SECOND = 1_000_000_000
 _DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
-#: What SQLite can store, and a time can be.
-_Number: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=(1 << 63) - 1)]
-
-
-class BackupFailed(NicegoldError):
-    """A copy cannot be written; what was there before is as it was."""
-
-
-class Copied(msgspec.Struct, frozen=True):
-    """A run in a copy: its sequence numbers and orders, and *head*, the digest of its last block.
-
-    A run that has nothing on record has numbers of 0 and no head.
-    """
-
-    run: str
-    mode: str
-    started_at: _Number
-    first_sequence: _Number
-    last_sequence: _Number
-    head: str
-    orders: _Number
 
 
 class Manifest(msgspec.Struct, frozen=True):
@@ -75,10 +54,10 @@ class Manifest(msgspec.Struct, frozen=True):
     *nicegold* is the version that made it.
     """
 
-    made_at: _Number
+    made_at: Number
     nicegold: str
     journal: str
-    bytes: _Number
+    bytes: Number
     sha256: str
     runs: list[Copied]
 
@@ -110,13 +89,6 @@ class Listed(msgspec.Struct, frozen=True):
     file: Path
     manifest: Manifest | None
     problem: str
-
-
-class Committed(msgspec.Struct, frozen=True):
-    """An order, and the run whose it is."""
-
-    run: str
-    order: Order
 
 
 class Behind(msgspec.Struct, frozen=True):
@@ -288,7 +260,7 @@ def _copied(journal: Path, path: Path, now: int) -> Manifest:
     half, half_manifest = _half_of(path), _half_of(_beside(path))
     with _gone_afterwards(half, half_manifest):
         _copy(journal, half)
-        runs = [copied for copied, _ in _verified(half, journal)]
+        runs = _verified(half, journal).runs
         manifest = Manifest(
             made_at=now,
             nicegold=version("nicegold"),
@@ -398,7 +370,7 @@ def _thinned(folder: Path, made: Path, keep: int) -> tuple[list[Path], list[Path
 
 def _holds(store: sa.Engine, runs: list[Copied]) -> bool:
     """Whether the chains of *store* are those of *runs*, or go on from where those end."""
-    return all(each.head == _digest_at(store, each.run, each.last_sequence) for each in runs)
+    return all(each.head == digest_at(store, each.run, each.last_sequence) for each in runs)
 
 
 # What copies there are.
@@ -485,11 +457,11 @@ def _put_back(copy: Path, journal: Path, manifest: Manifest) -> Committed | None
             _refuse_other_bytes(copy, sha256, manifest)
         except DataError as error:
             raise _placed(error, half, copy) from None
-        runs = _verified(half, copy)
-        _refuse_other_runs(copy, [copied for copied, _ in runs], manifest)
+        proof = _verified(half, copy)
+        _refuse_other_runs(copy, proof.runs, manifest)
         half.replace(journal)
         _sync(journal.parent)
-    return _last_order(runs)
+    return proof.last_order
 
 
 def _duplicated(copy: Path, half: Path) -> str:
@@ -538,15 +510,6 @@ def _refuse_other_runs(copy: Path, runs: list[Copied], manifest: Manifest) -> No
     )
 
 
-def _last_order(runs: list[tuple[Copied, Order | None]]) -> Committed | None:
-    """The last order of the last run that has one; a backtest's only where nothing else ordered."""
-    found = [(copied, order) for copied, order in runs if order is not None]
-    if not found:
-        return None
-    copied, order = max(found, key=lambda each: (each[0].mode != "backtest", each[0].started_at))
-    return Committed(copied.run, order)
-
-
 def _behind(old: Path, restored: Path, manifest: Manifest) -> tuple[Behind | None, str]:
     """How far the copy is behind the journal *old*, or why that cannot be told."""
     try:
@@ -564,62 +527,25 @@ def _compared(old: Path, restored: Path, manifest: Manifest) -> Behind:
     with _readable(old, still=False) as store:
         if not _holds(store, manifest.runs):
             raise DataError(f"{old} is another journal")
-        runs = [_followed(store, run)[0] for run in all_runs(store)]
-    events = sum(each.last_sequence for each in runs) - manifest.events
-    orders = sum(each.orders for each in runs) - manifest.orders
+        found = proven(store)
+    events, orders = found.events - manifest.events, found.orders - manifest.orders
     seconds = max(0, written - manifest.made_at) / 1e9 if events else 0.0
-    return Behind(old, len(runs) - len(manifest.runs), events, orders, seconds)
+    return Behind(old, len(found.runs) - len(manifest.runs), events, orders, seconds)
 
 
 # Reading a file without leaving a trace.
 
 
-def _verified(path: Path, named: Path) -> list[tuple[Copied, Order | None]]:
-    """Each run of the copy *path*, with its last order. Raises DataError, which calls the copy *named*."""
+def _verified(path: Path, named: Path) -> Proven:
+    """What the copy *path* holds. Raises DataError, which calls the copy *named*."""
     with _readable(path, named) as store:
         # First, since it can name the block.
-        runs = [_followed(store, run) for run in all_runs(store)]
-        found = _asked(store, "PRAGMA integrity_check(1)")
+        proof = proven(store)
+        found = asked(store, "PRAGMA integrity_check(1)")
         if found != "ok":
             # Above what is wrong SQLite says in which database.
             raise DataError(f"{named} is damaged: {str(found).splitlines()[-1]}")
-        return runs
-
-
-def _followed(store: sa.Engine, run: Run) -> tuple[Copied, Order | None]:
-    """*run* as its chain has it, and its last order."""
-    sequence, orders, last = 0, 0, None
-    for event in read(store, run.run):
-        match event:
-            case MarketRead():
-                sequence += event.events
-            case Received():
-                pass
-            case _:
-                sequence += 1
-        if isinstance(event, Order):
-            orders, last = orders + 1, event
-    head = _digest_at(store, run.run, sequence)
-    if sequence and not head:
-        raise DataError(
-            f"{store.url.database}: run {run.run} has no block that ends at its last event, {sequence:,}"
-        )
-    return Copied(run.run, run.mode, run.started_at, min(1, sequence), sequence, head, orders), last
-
-
-def _digest_at(store: sa.Engine, run: str, sequence: int) -> str:
-    """The digest of the block of *run* that ends at *sequence*, in hex; empty if none does."""
-    query = "SELECT digest FROM blocks WHERE run = :run AND last_sequence = :sequence"
-    digest = _asked(store, query, run=run, sequence=sequence)
-    return digest.hex() if isinstance(digest, bytes) else ""
-
-
-def _asked(store: sa.Engine, query: str, **values: object) -> Any:
-    try:
-        with store.connect() as connection:
-            return connection.execute(sa.text(query), values).scalar()
-    except (sa.exc.DatabaseError, UnicodeDecodeError) as error:
-        raise DataError(f"{store.url.database} cannot be read: {getattr(error, 'orig', error)}") from None
+        return proof
 
 
 @contextmanager
