@@ -23,7 +23,7 @@ from nicegold_ops.liveness import Liveness
 from nicegold_ops.pager import Pager
 from nicegold_ops.projected import ProjectedJournal
 from nicegold_ops.quarantine import Quarantine
-from nicegold_ops.recovery import last_state
+from nicegold_ops.recovery import last_state, refuse_unsound
 from nicegold_ops.replayed import Answers, in_place_of
 from nicegold_ops.telemetry import Telemetry
 from nicegold_ops.valuation import Valuation
@@ -120,7 +120,7 @@ def bootstrap(
             undo.callback(fence.close)
         again = _is_readable_again(host, sources)
         account = Account(settings.run.cash, settings.run.currency)
-        resumed = last_state(store, run, account, settings.instruments) if run.mode == "live" else None
+        resumed = _resumed(store, run, account, settings) if run.mode == "live" else None
         journal = _journal(store, run, telemetry, again, fence)
         undo.pop_all()
     portfolio = Portfolio(account, settings.instruments)
@@ -158,6 +158,12 @@ def bootstrap(
 def journal_of(settings: Settings) -> Path | str:
     """Where the journal is: a file in the state folder, or a database."""
     return settings.run.store or journal_path(settings.run.state)
+
+
+def _resumed(store: sa.Engine, run: Run, account: Account, settings: Settings) -> Snapshot | None:
+    """What a live run goes on from, of a record that is sound from its first run to its last."""
+    refuse_unsound(store)
+    return last_state(store, run, account, settings.instruments)
 
 
 def _journal(

@@ -328,7 +328,30 @@ def _last_with_snapshot(store: sa.Engine, run: str) -> int:
         return next((row.number for row in rows if _SNAPSHOT in bytes(row.payload or b"")), 0)
 
 
+def verify(store: sa.Engine, run: str) -> int:
+    """The sequence with which *run* ends, 0 before its first event; none of its events is decoded.
+
+    Raises DataError at the first block that is not sound.
+    """
+    last = 0
+    for block in _sound(store, run):
+        last = block.last_sequence
+    return last
+
+
 def _stored(store: sa.Engine, run: str, first: int = 0) -> Iterator[Event]:
+    for block in _sound(store, run, first):
+        try:
+            events = _decoder.decode_lines(block.payload)
+        except ValueError as error:  # its digest is right: it was written by something else
+            raise DataError(
+                f"{place_of(store)}: block {block.number} of run {run} cannot be read: {error}"
+            ) from None
+        yield from events
+
+
+def _sound(store: sa.Engine, run: str, first: int = 0) -> Iterator[Any]:
+    """The blocks of *run* from the one of the number *first* on, their chain followed."""
     digest = _GENESIS if first == 0 else _digest_of(store, run, first - 1)
     for number, block in enumerate(_rows(store, run, first), first):
         payload = block.payload if isinstance(block.payload, bytes) else b""
@@ -338,13 +361,7 @@ def _stored(store: sa.Engine, run: str, first: int = 0) -> Iterator[Event]:
                 f"{place_of(store)}: block {number} of run {run} is missing or was changed; "
                 "the events before it are sound"
             )
-        try:
-            events = _decoder.decode_lines(payload)
-        except ValueError as error:  # its digest is right: it was written by something else
-            raise DataError(
-                f"{place_of(store)}: block {number} of run {run} cannot be read: {error}"
-            ) from None
-        yield from events
+        yield block
 
 
 def _digest_of(store: sa.Engine, run: str, number: int) -> bytes:

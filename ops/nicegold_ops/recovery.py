@@ -26,12 +26,27 @@ from nicegold import (
     Vetoed,
 )
 from nicegold_ops.errors import DataError
-from nicegold_ops.journal import MarketRead, Received, Run, all_runs, read, tail
+from nicegold_ops.journal import MarketRead, Received, Run, all_runs, read, tail, verify
+from nicegold_ops.store.place import place_of, readable
+from nicegold_ops.store.projections import projected_to
 
 #: Events on the journal between two snapshots: what a recovery reads at most.
 SNAPSHOT_EVERY = 10_000
 #: What a run may have on record that did not come as far as to take over what was known before it.
 _NOTHING_YET = (Bar, Finished, MarketRead, PluginFailed, Quote, Received, Refused, Started)
+
+
+def refuse_unsound(store: sa.Engine) -> None:
+    """Raise DataError where the record of any run is damaged, or ends before what its tables were made of."""
+    for run in all_runs(store):
+        recorded = verify(store, run.run)
+        with readable(store), store.connect() as connection:
+            projected = projected_to(connection, run.run)
+        if projected > recorded:
+            raise DataError(
+                f"{place_of(store)}: the end of run {run.run} is missing: its record ends at event "
+                f"{recorded:,}, and its tables were made of {projected:,}; restore the last backup"
+            )
 
 
 def last_state(

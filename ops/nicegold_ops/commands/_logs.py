@@ -13,10 +13,10 @@ LOG = "log.jsonl"
 
 
 @contextmanager
-def logged(folder: Path, stream: TextIO | None) -> Iterator[None]:
+def logged(folder: Path, stream: TextIO | None) -> Iterator[Logs]:
     """Log to the run's *folder*, and to *stream* unless something else is shown there."""
     logs = Logs(file=folder / LOG, stream=stream)
     try:
-        yield
+        yield logs
     finally:
         logs.close()

@@ -73,8 +73,9 @@ def command(
     begun = claim(settings, settings.run.mode, time.time_ns())
     folder = folder_of(settings.run.state, begun.run)
     out = console(quiet=json_to == STDOUT)
-    with logged(folder, None if out.is_terminal else sys.stderr), stop_on_signals() as stop:
+    with logged(folder, None if out.is_terminal else sys.stderr) as logs, stop_on_signals() as stop:
         app = begin(watched(settings), begun)
+        app.telemetry.watch_log(logs.unwritten)
         result = _traded(app, seconds, stop, out, lift_halt=lift_halt, adopt=adopt)
     finish(result, folder, json_to=json_to, report_to=report_to or _page_in(folder))
 

@@ -113,6 +113,12 @@ def project(connection: sa.Connection, run: str, events: Iterable[Event], sequen
             books.write()
 
 
+def projected_to(connection: sa.Connection, run: str) -> int:
+    """The sequence up to which the tables were made of *run*; 0 when they hold nothing of it."""
+    sequence: int | None = connection.execute(_CURSOR, {"of_run": run}).scalar()
+    return sequence or 0
+
+
 def forget(connection: sa.Connection, run: str) -> None:
     """Remove what the tables hold of *run*, in the transaction of *connection*."""
     for table in (orders, fills, busts, positions, vetoes):

@@ -105,6 +105,10 @@ class Telemetry:
         """Show how much waits in the queue *name* at each scrape."""
         self._collector.queues[name] = depth
 
+    def watch_log(self, unwritten: list[int]) -> None:
+        """Show how many lines of the log are *unwritten*, a cell."""
+        self._collector.unwritten = unwritten
+
     def beat(self, component: str) -> None:
         """*component* has completed a piece of its work."""
         self._collector.heartbeats[component] = self.wall()

@@ -59,6 +59,7 @@ class Collector(Base):
         self.books: Books | None = None
         self.queues: dict[str, Callable[[], int]] = {}
         self.heartbeats: dict[str, int] = {}
+        self.unwritten = [0]
         self.errors = {"event": 0, "scrape": 0}
         self._recorder = recorder
         self._watch = watch
@@ -141,7 +142,12 @@ class Collector(Base):
     def _self(self, totals: AllTotals) -> Iterator[Family]:
         errors = {"call": self._watch.errors, **self.errors}
         yield metrics.TELEMETRY_ERRORS.family(((signal,), count) for signal, count in errors.items())
-        yield metrics.TELEMETRY_DROPPED.family([(("metric", "cardinality"), self._guard.overflow[0])])
+        yield metrics.TELEMETRY_DROPPED.family(
+            [
+                (("metric", "cardinality"), self._guard.overflow[0]),
+                (("log", "unwritable"), self.unwritten[0]),
+            ]
+        )
 
     def _kind(self, plugin: str) -> str:
         return self.plugins.get(plugin, Plugin()).kind

@@ -11,6 +11,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Mapping, MutableMapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TextIO
@@ -44,13 +45,15 @@ class Logs:
         level: int = logging.INFO,
         wall: Callable[[], int] = time.time_ns,
     ) -> None:
+        #: How many lines could not be written, of a full disk or a closed pipe.
+        self.unwritten = [0]
         self._handlers: list[logging.Handler] = []
         stamp = _stamp(wall)
         if file is not None:
-            self._add(_opened(file), [stamp, _to_ecs, _to_json])
+            self._add(_opened(file, self.unwritten), [stamp, _to_ecs, _to_json])
         if stream is not None:
             final: list[Processor] = [_console()] if stream.isatty() else [_to_ecs, _to_json]
-            self._add(logging.StreamHandler(stream), [stamp, *final])
+            self._add(_Stream(stream, self.unwritten), [stamp, *final])
         self._logger = logging.getLogger(ROOT)
         self._logger.handlers[:] = self._handlers
         self._logger.setLevel(level)
@@ -79,10 +82,31 @@ class Logs:
         self._handlers.append(handler)
 
 
-def _opened(file: Path) -> logging.FileHandler:
+class _Stream(logging.StreamHandler[TextIO]):
+    """Lines to *stream*; those that it does not take are counted in *unwritten*, and nothing else happens."""
+
+    def __init__(self, stream: TextIO, unwritten: list[int]) -> None:
+        super().__init__(stream)
+        self._unwritten = unwritten
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        self._unwritten[0] += 1
+
+
+class _File(_Stream):
+    """The same, to a file that is its own."""
+
+    def close(self) -> None:
+        # What a full disk has not taken is counted already.
+        with suppress(OSError):
+            self.stream.close()
+        super().close()
+
+
+def _opened(file: Path, unwritten: list[int]) -> _File:
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        return logging.FileHandler(file, encoding="utf-8")
+        return _File(file.open("a", encoding="utf-8"), unwritten)
     except OSError as error:
         raise NicegoldError(f"{file}: the log cannot be written ({error.strerror})") from None
 
