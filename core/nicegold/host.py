@@ -10,8 +10,9 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from difflib import get_close_matches
-from functools import cache
+from functools import cache, lru_cache
 from importlib.metadata import EntryPoint, entry_points
+from types import CodeType
 from typing import Any, TypeAlias
 
 import msgspec
@@ -139,8 +140,11 @@ class Host:
             hint = _did_you_mean(hook, self._specs) or f"; there are {', '.join(self._specs)}"
             raise PluginRefused(f"{name}.{hook} is not a hook{hint}")
         function = getattr(plugin, attribute)
-        _refuse_what_cannot_be_guarded(name, hook, function, options)
-        _refuse_arguments(name, self._specs[hook], function)
+        is_wrapper = bool(options.get("wrapper") or options.get("hookwrapper"))
+        is_bound = hasattr(function, "__self__")
+        objection = _objection(hook, getattr(function, "__func__", function), is_bound, is_wrapper)
+        if objection:
+            raise PluginRefused(f"{name}.{hook} {objection}")
 
     # Watched and guarded.
 
@@ -167,13 +171,21 @@ class Host:
 class _Manager(pluggy.PluginManager):
     """pluggy's, which looks only into names that may be hooks: it spent most of a start on others."""
 
+    def parse_hookspec_opts(self, module_or_class: Any, name: str) -> pluggy.HookspecOpts | None:
+        return super().parse_hookspec_opts(module_or_class, name) if name in _specifications() else None
+
     def parse_hookimpl_opts(self, plugin: object, name: str) -> pluggy.HookimplOpts | None:
         if name.startswith("__"):
             return None
         of_class = getattr(type(plugin), name, None)
-        if of_class is not None and not hasattr(of_class, _MARK):
-            return None
-        return super().parse_hookimpl_opts(plugin, name)
+        if of_class is None:
+            # Most of what only the instance has are its settings.
+            return super().parse_hookimpl_opts(plugin, name) if callable(_own(plugin, name)) else None
+        return super().parse_hookimpl_opts(plugin, name) if hasattr(of_class, _MARK) else None
+
+
+def _own(plugin: object, name: str) -> object:
+    return getattr(plugin, "__dict__", {}).get(name)
 
 
 class _Implementation(msgspec.Struct, frozen=True):
@@ -195,33 +207,32 @@ def _parameters(specification: Specification) -> tuple[str, ...]:
     return code.co_varnames[: code.co_argcount]
 
 
-def _refuse_what_cannot_be_guarded(
-    name: str, hook: str, function: Callable[..., object], options: Mapping[str, Any]
-) -> None:
-    if options.get("wrapper") or options.get("hookwrapper"):
-        raise PluginRefused(
-            f"{name}.{hook} is a wrapper, which could drop another plugin's answer; implement {hook} itself"
-        )
+@lru_cache(maxsize=1024)
+def _objection(hook: str, function: Callable[..., object], is_bound: bool, is_wrapper: bool) -> str:
+    """Why *function* cannot be called as *hook*, to be said of it; empty if it can."""
+    if is_wrapper:
+        return f"is a wrapper, which could drop another plugin's answer; implement {hook} itself"
     # A generator or a coroutine would run after its call was timed and guarded.
     if inspect.isgeneratorfunction(function) and not hook.startswith("stream_"):
-        raise PluginRefused(f"{name}.{hook} yields; return a list instead")
+        return "yields; return a list instead"
     if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
-        raise PluginRefused(f"{name}.{hook} is async; make it a plain function")
+        return "is async; make it a plain function"
+    parameters = list(inspect.signature(function).parameters.values())[int(is_bound) :]
+    offers = _parameters(_specifications()[hook])
+    return next(filter(None, (_objection_to(each, offers) for each in parameters)), "")
 
 
-def _refuse_arguments(name: str, spec: Specification, function: Callable[..., object]) -> None:
+def _objection_to(parameter: inspect.Parameter, offers: Sequence[str]) -> str:
     """pluggy hands over the plain arguments without a default that a function declares, by name."""
-    offers = _parameters(spec)
-    for argument, parameter in inspect.signature(function).parameters.items():
-        where = f"{name}.{spec.__name__}"
-        offered = argument in offers
-        if parameter.kind is parameter.KEYWORD_ONLY and parameter.default is parameter.empty:
-            raise PluginRefused(f"{where} takes {argument} by keyword only; make it a plain argument")
-        if parameter.default is not parameter.empty and offered:
-            raise PluginRefused(f"{where} has a default for {argument}, so it would never get it; drop it")
-        if parameter.kind in _PLAIN and parameter.default is parameter.empty and not offered:
-            hint = _did_you_mean(argument, offers) or f"; it gets {', '.join(offers) or 'nothing'}"
-            raise PluginRefused(f"{where} gets no {argument}{hint}")
+    argument, offered = parameter.name, parameter.name in offers
+    if parameter.kind is parameter.KEYWORD_ONLY and parameter.default is parameter.empty:
+        return f"takes {argument} by keyword only; make it a plain argument"
+    if parameter.default is not parameter.empty and offered:
+        return f"has a default for {argument}, so it would never get it; drop it"
+    if parameter.kind in _PLAIN and parameter.default is parameter.empty and not offered:
+        hint = _did_you_mean(argument, offers) or f"; it gets {', '.join(offers) or 'nothing'}"
+        return f"gets no {argument}{hint}"
+    return ""
 
 
 _PLAIN = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
@@ -257,9 +268,15 @@ def _compile(
         names[f"failed_{number}"] = failer(spec, each.plugin)
         names[f"answered_{number}"] = answerer(spec, each.plugin)
     # Only hook names, argument names and numbers reach the source; all are identifiers by now.
-    exec(compile(source, f"<{spec.__name__}>", "exec"), names)  # noqa: S102
+    exec(_code(spec.__name__, source), names)  # noqa: S102
     compiled: Callable[..., Replies] = names[spec.__name__]
     return compiled
+
+
+@lru_cache(maxsize=256)
+def _code(hook: str, source: str) -> CodeType:
+    """*source* compiled: hosts of the same plugins, of which a sweep makes many, have the same."""
+    return compile(source, f"<{hook}>", "exec")
 
 
 def _unanswered(*arguments: object) -> Replies:

@@ -78,7 +78,7 @@ BUGS = (
         ENGINE,
         "            if not state.order.reduce_only:\n                self._cancel(Cancel(",
         "            if False:\n                self._cancel(Cancel(",
-        81,
+        51,
     ),
     Bug(
         "a lost cancel of a halt",
@@ -86,7 +86,7 @@ BUGS = (
         ENGINE,
         "        if self.portfolio.halted and state is not None and not state.order.reduce_only:\n",
         "        if False:\n",
-        351,
+        599,
     ),
     Bug(
         "breaks are ignored",
@@ -94,7 +94,7 @@ BUGS = (
         ENGINE,
         "        if self._is_compared:\n            objections += self._unexplained(order)\n",
         "",
-        1,
+        7,
     ),
     Bug(
         "foreign trades are dropped",
@@ -120,7 +120,7 @@ BUGS = (
         PORTFOLIO,
         "        if trades and _is_among(fill, trades):\n            return\n        quantity",
         "        quantity",
-        47,
+        37,
     ),
     Bug(
         "trades of one size are one",
@@ -128,7 +128,7 @@ BUGS = (
         PORTFOLIO,
         "    trade_id = fill.trade_id\n    return any(each.trade_id == trade_id for each in trades)\n",
         "    return any((each.quantity, each.price) == (fill.quantity, fill.price) for each in trades)\n",
-        13,
+        29,
     ),
     Bug(
         "a late trade is dropped",
@@ -137,7 +137,7 @@ BUGS = (
         "        if working is None:\n            if not trades",
         "        if working is None and fill.order_id in self._strategies:\n            return\n"
         "        if working is None:\n            if not trades",
-        585,
+        513,
     ),
     Bug(
         "a bust is ignored",
@@ -235,7 +235,7 @@ BUGS = (
         RECOVERY,
         "                numbers[strategy] = max(number, numbers.get(strategy, 0))\n",
         "                numbers[strategy] = 0\n",
-        4,
+        7,
     ),
     Bug(
         "a snapshot forgets trades",
@@ -243,7 +243,7 @@ BUGS = (
         PORTFOLIO,
         "            trades={order_id: list(trades) for order_id, trades in self._trades.items()},\n",
         "            trades={},\n",
-        1,
+        3,
     ),
     Bug(
         "what had no answer is fine",
@@ -251,7 +251,7 @@ BUGS = (
         ENGINE,
         "            if state.status is OrderStatus.PENDING_NEW:\n                reason",
         "            if False:\n                reason",
-        32,
+        21,
     ),
     Bug(
         "the tail begins too late",
@@ -259,7 +259,7 @@ BUGS = (
         JOURNAL,
         "    first = _last_with_snapshot(store, run)\n",
         "    first = _last_with_snapshot(store, run) + 1\n",
-        2,
+        3,
     ),
     # Reconciliation.
     Bug(
@@ -284,6 +284,6 @@ BUGS = (
         RECONCILER,
         "        for order in (*self._doubtful(), *overdue, *self._missing()):\n",
         "        for order in (*self._doubtful(), *self._missing()):\n",
-        193,
+        33,
     ),
 )

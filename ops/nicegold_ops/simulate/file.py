@@ -27,12 +27,16 @@ Change: TypeAlias = Write | Truncation
 
 
 class File:
-    """Its *content* as programs see it, and behind it what is on the disk for certain."""
+    """Its *content* as programs see it, and what it takes to tell what is on the disk for certain."""
 
     def __init__(self, content: bytes = b"") -> None:
         self.content = bytearray(content)
-        self._synced = bytearray(content)
+        #: What was done since the last sync, and what undoes it: most files are never asked what a crash
+        #: leaves of them, so what is on the disk is not kept a second time.
         self._pending: list[Change] = []
+        self._undo: list[Change] = []
+        #: What is on the disk, once that is not what was written: after a sync that failed, or a bit rotted.
+        self._apart: bytearray | None = None
 
     def write(self, offset: int, data: bytes) -> None:
         self._change(Write(offset, data))
@@ -44,39 +48,68 @@ class File:
 
     def sync(self) -> None:
         """What was written survives from here on."""
-        for change in self._pending:
-            _apply(self._synced, change)
+        if self._apart is not None:
+            for change in self._pending:
+                _apply(self._apart, change)
         self._pending.clear()
+        self._undo.clear()
 
     def fail_sync(self, random: Random, sector_size: int) -> None:
         """A sync that failed: anything of what was written is on the disk, and no later sync mends it.
 
         That is how Linux does it ("fsyncgate"): the pages count as written, so they are not written again.
         """
-        self._synced = bytearray(self.survivor(random, sector_size))
+        self._apart = bytearray(self.survivor(random, sector_size))
         self._pending.clear()
+        self._undo.clear()
 
     def survivor(self, random: Random, sector_size: int) -> bytes:
         """What a crash leaves: each change since the last sync is kept, dropped, torn or cut short."""
-        left = bytearray(self._synced)
+        left = self._synced()
         for change in self._pending:
             _damage(left, change, random, sector_size)
         return bytes(left)
 
     def rot(self, random: Random) -> int:
         """Flip one bit of what is on the disk, and say at which byte. Raises ValueError if nothing is."""
-        if not self._synced:
+        left = self._apart = self._synced()
+        if not left:
             raise ValueError("it holds no byte on the disk that could rot")
-        place = random.randrange(len(self._synced))
-        self._synced[place] ^= 1 << random.randrange(8)
-        self.content[:] = self._synced
+        place = random.randrange(len(left))
+        left[place] ^= 1 << random.randrange(8)
+        self.content[:] = left
         for change in self._pending:
             _apply(self.content, change)
         return place
 
+    def _synced(self) -> bytearray:
+        """What is on the disk for certain."""
+        if self._apart is not None:
+            return bytearray(self._apart)
+        left = bytearray(self.content)
+        for change in reversed(self._undo):
+            _apply(left, change)
+        return left
+
     def _change(self, change: Change) -> None:
         self._pending.append(change)
+        if self._apart is None:
+            self._undo += _inverse(self.content, change)
         _apply(self.content, change)
+
+
+def _inverse(content: bytearray, change: Change) -> list[Change]:
+    """What undoes *change* to *content*, the last one first."""
+    match change:
+        case Write(offset, data):
+            before = bytes(content[offset : offset + len(data)])
+            grows = offset + len(data) > len(content)
+            return [
+                *([Write(offset, before)] if before else []),
+                *([Truncation(len(content))] if grows else []),
+            ]
+        case Truncation(size):
+            return [Write(size, bytes(content[size:]))]
 
 
 def _apply(content: bytearray, change: Change) -> None:

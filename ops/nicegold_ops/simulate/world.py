@@ -62,9 +62,20 @@ _MOVES = frozenset({"foreign", "bust", "adjust"})
 _IN_DOUBT = frozenset({OrderStatus.UNKNOWN, OrderStatus.PENDING_NEW})
 #: What the disk does of a plan's words.
 _EFFECTS: dict[str, Any] = {"power": "crash", "full": "full", "error": "error", "short": "short"}
-#: Statements, once for all lives.
-_COMPILED: dict[Any, Any] = {}
 _Action: TypeAlias = Callable[[], object]
+
+
+class _Statements(dict[Any, Any]):
+    """Compiled statements for all lives: SQLAlchemy's keys begin with a dialect, and each has its own."""
+
+    def get(self, key: Any, default: Any = None) -> Any:
+        return super().get(key[1:], default)
+
+    def __setitem__(self, key: Any, compiled: Any) -> None:
+        super().__setitem__(key[1:], compiled)
+
+
+_COMPILED = _Statements()
 
 
 class Tick(NamedTuple):
