@@ -34,11 +34,11 @@ run: $(ready)  ## Trade simulated gold on paper until Ctrl-C, or for RUN_SECONDS
 	$(bin)/nicegold run --config examples/gold.toml $(if $(RUN_SECONDS),--seconds $(RUN_SECONDS))
 
 .PHONY: test
-test: $(ready)  ## Run the tests, without those that kill real processes and servers
+test: $(ready)  ## Run the tests, without those that take long
 	$(bin)/pytest -q -n $(WORKERS) -m "not slow"
 
 .PHONY: check
-check: format lint types imports test live pure fuzz reference alerts reliability  ## What CI runs: format, lint, types, imports, tests, fuzz, docs, alerts, crashes
+check: format lint types imports test slow pure fuzz reference alerts reliability  ## What CI runs: format, lint, types, imports, tests, fuzz, docs, alerts, crashes
 
 .PHONY: bench
 bench: $(ready)  ## Measure the engine against its peers, in ten minutes; QUICK=1 takes one
@@ -94,9 +94,9 @@ types: $(ready)
 imports: $(ready)
 	$(bin)/lint-imports --no-logo
 
-# Processes that are killed, servers that are cut off: three minutes, most of it waiting.
-.PHONY: live
-live: $(ready)
+# Processes that are killed, servers that are cut off and restored, wheels, a million rows, all real data.
+.PHONY: slow
+slow: $(ready)  ## Run the tests that take long: kills, servers, builds, all real data
 	$(bin)/pytest -q -n $(WORKERS) -m slow
 
 # What runs compiled, once more as Python.

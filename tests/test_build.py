@@ -16,6 +16,8 @@ import pytest
 import hatch_build
 from hatch_build import MODULES, WATCHED, NotCompiled
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[1]
 SUFFIX = sysconfig.get_config_var("EXT_SUFFIX")
 

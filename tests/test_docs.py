@@ -16,6 +16,7 @@ ROOT = Path(__file__).parents[1]
 _BLOCK = re.compile(r"(?:<!-- file: (?P<file>\S+) -->\n)?```(?P<kind>\w+)\n(?P<text>.*?)```", re.DOTALL)
 
 
+@pytest.mark.slow
 def test_write_a_plugin_is_runnable_as_written(tmp_path):
     run_page(ROOT / "docs" / "write-a-plugin.md", tmp_path)
 

@@ -60,6 +60,7 @@ for module in sys.argv[1:]:
 """
 
 
+@pytest.mark.slow
 def test_each_module_imports_alone():
     assert "" == python(ALONE, *modules())
 

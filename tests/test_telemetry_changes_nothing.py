@@ -35,6 +35,8 @@ from nicegold_ops.telemetry.logs import ROOT, Logs, logger
 from nicegold_plugins.brokers.paper import Paper
 from nicegold_plugins.notifiers.log import Log
 
+pytestmark = pytest.mark.slow
+
 BARS, BREAKS_AT = 400, 150
 
 #: What is done to a run, or looked at in it.

@@ -409,6 +409,7 @@ def test_one_byte_changed_in_a_copy_is_found_and_its_block_named(block, journal,
     assert [] == names(to / "again")[1:]
 
 
+@pytest.mark.slow
 def test_one_byte_changed_anywhere_in_a_copy_is_found(journal, to):
     copy = copies.make(journal, to, now=NOON).file
     content = copy.read_bytes()
@@ -514,6 +515,7 @@ def trading(folder: Path, *options: str) -> Iterator[subprocess.Popen[str]]:
         process.communicate(timeout=60)
 
 
+@pytest.mark.slow
 def test_copies_of_a_journal_that_is_written_all_the_time_are_sound_twenty_times(market):
     journal = journal_path(market / "state")
     made = []
@@ -530,6 +532,7 @@ def test_copies_of_a_journal_that_is_written_all_the_time_are_sound_twenty_times
         assert written.startswith(bytes_of(each.file)[run])
 
 
+@pytest.mark.slow
 def test_a_session_killed_while_it_trades_is_restored_up_to_its_last_backup(market):
     journal, again = journal_path(market / "state"), journal_path(market / "again")
     with trading(market, "--set", "run.pace=200") as process:

@@ -20,6 +20,8 @@ from nicegold_ops.journal import Journal, Run, all_runs, open_journal, payloads
 from tests.services.pgbackrest import PASSPHRASE, Site, order, site
 from tests.services.s3 import s3
 
+pytestmark = pytest.mark.slow
+
 END = Target()
 #: With which a file begins that pgBackRest encrypted.
 _SALTED = b"Salted__"

@@ -238,6 +238,7 @@ def without(file: Path) -> Iterator[None]:
     aside.rename(file)
 
 
+@pytest.mark.slow
 def test_a_server_is_backed_up_listed_and_restored(shell, server, options):
     url, settings = server.server.url(), ("--pgbackrest", str(server.settings))
     configuration = shell.folder / "nicegold.toml"
@@ -270,6 +271,7 @@ def test_a_server_is_backed_up_listed_and_restored(shell, server, options):
     assert (0, "full", 1) == (again.code, again.json["backup"]["kind"], len(again.json["removed"]))
 
 
+@pytest.mark.slow
 def test_a_restore_that_lacks_a_segment_is_no_success(shell, server, options):
     shell("backup", *options)
     server.archive()

@@ -16,6 +16,8 @@ from nicegold_ops.inspection.gaps import Gaps
 from nicegold_plugins.feeds.csv import Csv
 from tests.shared import shared
 
+pytestmark = pytest.mark.slow
+
 ZIP = "histdata_m1/HISTDATA_COM_ASCII_{}.zip"
 #: The file, how it is declared, what is said of the clock ("" cannot tell), the clock in SOURCES.md that
 #: must be among those that are possible, and findings with their counts.

@@ -15,6 +15,8 @@ from nicegold_ops.errors import ConfigurationError
 from nicegold_ops.scaffold import KINDS, scaffold
 from tests.ops.commandline import Shell, market_in, spawned
 
+pytestmark = pytest.mark.slow
+
 
 def outcomes_in(folder: Path) -> dict[str, str]:
     """What pytest makes of each test in *folder*: PASSED or FAILED, by its name."""

@@ -22,6 +22,8 @@ from nicegold_plugins.feeds.parquet import Parquet
 from nicegold_plugins.feeds.ticks import Ticks
 from tests.shared import SHARED, shared
 
+pytestmark = pytest.mark.slow
+
 pytest.importorskip("pyarrow", reason="the extra parquet is not installed")
 
 Feed: TypeAlias = Csv | Ticks | Parquet | Dukascopy

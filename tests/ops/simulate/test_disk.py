@@ -621,6 +621,7 @@ def journals(kind: type[Disk]) -> Iterator[tuple[list[Event], list[Event]]]:
                 disk.close()
 
 
+@pytest.mark.slow
 def test_the_journal_has_each_event_it_took_after_a_crash_at_every_operation():
     crashes = list(journals(Disk))
 
@@ -629,5 +630,6 @@ def test_the_journal_has_each_event_it_took_after_a_crash_at_every_operation():
     assert {0, 1} >= {len(found) - len(recorded) for recorded, found in crashes}
 
 
+@pytest.mark.slow
 def test_the_journal_on_a_disk_that_lies_about_syncs_loses_events():
     assert any(len(found) < len(recorded) for recorded, found in journals(Liar))

@@ -16,6 +16,8 @@ from nicegold_ops.store.place import open_store
 from nicegold_ops.store.queries import StoredOrder
 from nicegold_ops.store.tables import metadata, orders
 
+pytestmark = pytest.mark.slow
+
 Ask: TypeAlias = Callable[[sa.Connection], object]
 
 ROWS = 1_000_000

@@ -221,6 +221,7 @@ LONG = ("sweep", "--over", "cross.fast=2:17:1", "--set", "plugins.cross.slow=60"
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+@pytest.mark.slow
 def test_what_was_done_survives_a_kill_and_the_same_command_goes_on(tmp_path, number):
     market_in(tmp_path, bars=6_000, swing=3.0)
     # The workers' sockets are in it, and these want short names; pytest's own folder has a long one.
