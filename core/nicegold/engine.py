@@ -26,6 +26,7 @@ from nicegold.model import (
     CancelRejected,
     Event,
     Execution,
+    Expired,
     Fill,
     Finished,
     Found,
@@ -155,8 +156,8 @@ class Engine:
         self._tell_failures([*self._on_event(started), *failures, *(each for each in rests if each.error)])
         return failures
 
-    def handle(self, event: Event | Statement, origin: str = "") -> None:
-        """Take one input, from the plugin *origin*, to its end.
+    def handle(self, event: Event | Statement, origin: str = "") -> bool:
+        """Take one input, from the plugin *origin*, to its end; answers whether it is a price to go by.
 
         What a bar or a quote leads to is written out here: this is every bar's way, and it branches
         only on what happens.
@@ -165,7 +166,7 @@ class Engine:
         way = self._market.get(type(event))
         if way is None:
             self._handlers.get(type(event), self._handle_nonsense)(event, origin)
-            return
+            return False
         market: Any = event
         is_sound, cell, decide = way
         portfolio = self.portfolio
@@ -177,7 +178,7 @@ class Engine:
             fits = False
         if not fits:
             self._refuse_market(origin, self._defect(market) or f"time runs backwards: {market}")
-            return
+            return False
         self.sequence = sequence
         if cell is None:
             self._record(market)
@@ -196,6 +197,7 @@ class Engine:
             self._take_requests(replies)
         if self._derives:
             self._take_derived(self._derive_market(market))
+        return True
 
     def halt(self, plugin: str, reason: str) -> None:
         """Take no new risk from now on; *plugin* says why. Working orders that add risk are cancelled."""
@@ -392,8 +394,17 @@ class Engine:
     def _execute(self, execution: Execution, plugin: str) -> None:
         if type(execution) is Fill:
             self._fill(execution, plugin)
-        else:
-            self._tell(execution)
+            return
+        self._tell(execution)
+        if isinstance(execution, (Canceled, Expired)):
+            self._miss_trades(execution)
+
+    def _miss_trades(self, ended: Canceled | Expired) -> None:
+        """An order that ended works on in our books where the venue has filled more of it than it told."""
+        state = self.portfolio.orders.get(ended.order_id)
+        if state is not None and ended.filled is not None and ended.filled > state.filled:
+            reason = f"it has ended, the venue has filled {ended.filled} of it and told of {state.filled}"
+            self._tell(Unknown(order_id=ended.order_id, reason=reason, time=ended.time))
 
     def _fill(self, fill: Fill, plugin: str) -> None:
         portfolio, order_id = self.portfolio, fill.order_id

@@ -420,11 +420,16 @@ class Fill(Event, frozen=True, kw_only=True):
 
 
 class Canceled(Event, frozen=True, kw_only=True):
-    """The venue took the order back (FIX 150=4)."""
+    """The venue took the order back (FIX 150=4).
+
+    *filled* is how many lots of it the venue has filled (FIX 14, CumQty); None where it does not say. Where
+    that is more than was told, a trade was lost, and the order is in doubt instead of ended.
+    """
 
     order_id: str
     time: int
     reason: str = ""
+    filled: Decimal | None = None
 
 
 class CancelRejected(Event, frozen=True, kw_only=True):
@@ -458,10 +463,11 @@ class Replaced(Event, frozen=True, kw_only=True):
 
 
 class Expired(Event, frozen=True, kw_only=True):
-    """The order's time in force ended (FIX 150=C)."""
+    """The order's time in force ended (FIX 150=C). *filled* as in `Canceled`."""
 
     order_id: str
     time: int
+    filled: Decimal | None = None
 
 
 class Busted(Event, frozen=True, kw_only=True):

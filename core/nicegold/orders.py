@@ -58,6 +58,9 @@ def advance(state: OrderState, event: Event) -> OrderState:
             return _refused(state)
         case Rejected():
             return _ended(state, OrderStatus.REJECTED)
+        case Canceled() | Expired() if event.filled is not None and event.filled > state.filled:
+            # A trade of it has yet to be heard of, and until then it may have filled.
+            return _with(state, status=OrderStatus.UNKNOWN)
         case Canceled():
             return _ended(state, OrderStatus.CANCELED)
         case Expired():

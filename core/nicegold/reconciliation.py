@@ -266,9 +266,9 @@ def _told(ours: OrderState, theirs: VenueOrder, time: int) -> Execution | None:
     order_id = theirs.order_id
     match theirs.status:
         case OrderStatus.CANCELED:
-            return Canceled(order_id=order_id, time=time, reason=_BY)
+            return Canceled(order_id=order_id, time=time, reason=_BY, filled=theirs.filled)
         case OrderStatus.EXPIRED:
-            return Expired(order_id=order_id, time=time)
+            return Expired(order_id=order_id, time=time, filled=theirs.filled)
         case OrderStatus.REJECTED:
             return Rejected(order_id=order_id, time=time, reason=_BY)
         case OrderStatus.FILLED if ours.filled == theirs.filled and not ours.unanswered:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from msgspec.structs import replace
 
 from nicegold import (
+    DAY,
     SECOND,
     Absent,
     Event,
@@ -27,8 +28,9 @@ from nicegold.answers import Replies, Reply
 
 #: Seconds between two statements; while something is in doubt, between two questions about it.
 EVERY, SOON = 10.0, 1.0
-#: A statement reaches so far (ns) behind what is known: venues book some trades late.
-_OVERLAP = 3_600_000_000_000
+#: A statement reaches so far (ns) behind what is known: venues book some trades late. While books differ it
+#: reaches further each time, as a trade may bear the time of a clock that was wrong.
+_OVERLAP, _FURTHEST = 3_600 * SECOND, 2 * DAY
 
 _OWED = frozenset({OrderStatus.PENDING_CANCEL, OrderStatus.PENDING_REPLACE})
 
@@ -66,7 +68,9 @@ class Reconciler:
         self._sequence = sequence
         self._wall, self._monotonic = wall, monotonic
         self._tolerance = round(tolerance * SECOND)
-        self._since = dict.fromkeys(fetch, max(0, since - _OVERLAP))
+        #: By broker, up to when its past is known, and how far behind that the next statement reaches.
+        self._known = dict.fromkeys(fetch, since)
+        self._reach = dict.fromkeys(fetch, _OVERLAP)
         #: Orders that the venue owed an answer when we looked last.
         self._owed: set[str] = set()
         #: Whose last answer was none; told once, and again after the next good one.
@@ -93,15 +97,21 @@ class Reconciler:
 
     def _ask_for_statement(self, broker: str, fetch: Fetch) -> None:
         asked, wall, began = self._sequence(), self._wall() if self._wall else 0, self._monotonic()
-        replies = fetch(self._since[broker])
+        replies = fetch(self._since(broker))
         half = (self._monotonic() - began) // 2
         for reply in self._sound(replies):
             statement: Statement = reply.value
-            self._since[broker] = max(0, statement.time - _OVERLAP)
+            self._known[broker] = statement.time
             stamped = replace(statement, asked=asked)
             if wall:
                 stamped = replace(stamped, clock=wall + half, slack=self._tolerance + half)
             self._put(stamped, broker)
+
+    def _since(self, broker: str) -> int:
+        """From when on trades are asked for."""
+        differs = any(name == broker for name, *_ in list(self._portfolio.breaks))
+        self._reach[broker] = min(2 * self._reach[broker], _FURTHEST) if differs else _OVERLAP
+        return max(0, self._known[broker] - self._reach[broker])
 
     def _ask_about(self, order: Order) -> None:
         for broker, find in self._find.items():

@@ -15,12 +15,24 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from itertools import repeat
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias, get_args
 
 import msgspec
 
-from nicegold import Alert, Bar, Event, Finished, HaltLifted, Market, PluginFailed, Quote, Refused, Statement
-from nicegold.answers import Reply
+from nicegold import (
+    Alert,
+    Bar,
+    Event,
+    Execution,
+    Finished,
+    HaltLifted,
+    Market,
+    PluginFailed,
+    Quote,
+    Refused,
+    Statement,
+)
+from nicegold.answers import Reply, shown
 from nicegold_ops import replayed
 from nicegold_ops.app import LEAVES, App
 from nicegold_ops.errors import DataError, PluginError
@@ -36,6 +48,7 @@ Inbound: TypeAlias = tuple[Event | Statement, str]
 #: Told now and then how far the run is: market events, and the time of the last (ns UTC).
 Progress: TypeAlias = Callable[[int, int], None]
 
+_EXECUTIONS: Final = get_args(Execution)
 _INBOX = 10_000
 _PROGRESS_EVERY = 5_000
 #: A paper session writes what waits when the market is silent for this long.
@@ -58,6 +71,24 @@ class StreamFailed(DataError):
         self.plugin = plugin
         self.hook = hook
         self.reason = reason
+
+
+class _Unfit:
+    """What a plugin yielded that it may not, in words: a feed no fill, a broker no price.
+
+    The engine refuses it as it refuses what is no input at all. It takes its place among *time*'s events.
+    """
+
+    def __init__(self, words: str, time: int = 0) -> None:
+        self.words = words
+        self.time = time
+
+    def __repr__(self) -> str:
+        return self.words
+
+
+def _unfit(told: object, time: int = 0) -> Any:
+    return _Unfit(shown(told), time)
 
 
 def nobody(events: int, market_time: int) -> None:
@@ -83,8 +114,8 @@ def backtest(
     try:
         with without_old_garbage():
             for market, feed in market_of(app):
-                handle(market, feed)
-                value(market)
+                if handle(market, feed):
+                    value(market)
                 events += 1
                 if events % _PROGRESS_EVERY == 0:
                     progress(events, market.time)
@@ -223,8 +254,8 @@ def _refusal(app: App, failure: Reply) -> DataError | PluginError:
 
 
 def _handle(app: App, market: Market, feed: str) -> None:
-    app.engine.handle(market, feed)
-    app.valuation.take(market)
+    if app.engine.handle(market, feed):
+        app.valuation.take(market)
 
 
 def _end(app: App, reason: str) -> None:
@@ -251,12 +282,13 @@ def _named(app: App, feed: str, stream: Iterator[Market]) -> Iterator[tuple[Mark
     is_live = app.run.mode in LEAVES
     try:
         for market in stream:
-            # Whatever else a feed yields, the engine refuses and counts.
             cell = delivered.get(type(market))
-            if cell is not None:
-                cell[0] += 1
-                if is_live:
-                    cell[1] = wall()
+            if cell is None:
+                yield _unfit(market, app.portfolio.time), feed
+                continue
+            cell[0] += 1
+            if is_live:
+                cell[1] = wall()
             yield market, feed
     except GeneratorExit:
         raise
@@ -265,8 +297,9 @@ def _named(app: App, feed: str, stream: Iterator[Market]) -> Iterator[tuple[Mark
 
 
 def _time_of(inbound: tuple[Any, str]) -> int:
-    time: int = inbound[0].time
-    return time
+    time = inbound[0].time
+    # The engine says what is wrong with it.
+    return time if type(time) is int else 0
 
 
 # Threads, in a paper session.
@@ -311,7 +344,8 @@ def _executions(app: App) -> Iterator[tuple[str, Iterator[Inbound]]]:
     for reply in app.host.call("stream_executions")():
         if reply.error is not None:
             raise PluginError(f"{reply.plugin}.stream_executions {reply.reason}")
-        yield reply.plugin, zip(reply.value, repeat(reply.plugin))
+        told = (each if type(each) in _EXECUTIONS else _unfit(each) for each in reply.value)
+        yield reply.plugin, zip(told, repeat(reply.plugin))
 
 
 def _paced(app: App, market: Iterator[Inbound], stop: threading.Event) -> Iterator[Inbound]:

@@ -20,6 +20,7 @@ from nicegold import (
     CancelRejected,
     Event,
     Execution,
+    Expired,
     Fill,
     Finished,
     Halted,
@@ -883,6 +884,26 @@ def test_a_fill_after_the_end_is_still_its_strategys():
 
     assert ["s"] == [fill.strategy for fill in seen.of(Fill)]
     assert Decimal(1) == engine.portfolio.position("XAUUSD", "s").quantity
+
+
+@pytest.mark.parametrize("kind", [Canceled, Expired])
+def test_an_order_that_ended_with_more_filled_than_was_told_is_in_doubt_until_that_is(kind):
+    engine, seen = engine_with(s=Says(on_bars=[[limit(buy("3"))]]), desk=Desk())
+    ended = kind(order_id="s-1", time=4, filled=Decimal(2))
+
+    run(engine, bar(), accepted("s-1"), filled("s-1"), ended)
+
+    assert [("s-1", "it has ended, the venue has filled 2 of it and told of 1", 4)] == [
+        (each.order_id, each.reason, each.time) for each in seen.of(Unknown)
+    ]
+    assert [OrderStatus.UNKNOWN] == [each.status for each in engine.portfolio.orders.values()]
+    # The two lots that are not told of may have filled.
+    assert Decimal(4) == engine.portfolio.exposure_after(buy())
+
+    run(engine, filled("s-1", trade="t-2"), ended)
+
+    assert {} == engine.portfolio.orders
+    assert 1 == len(seen.of(Unknown))
 
 
 def test_a_trade_that_is_told_twice_is_recorded_twice_and_acted_on_once():

@@ -36,7 +36,7 @@ ioc. An order at market waits for size. What a bust gives back may trade again w
     {"id": 11, "do": "stream", "after": 42}               "after"; then every execution after the 42nd
 
 Executions come as `{"execution": {...}}`. Their "kind" is accepted, rejected (reason), fill (trade_id,
-quantity, price, commission), canceled (reason), cancel_rejected (reason), replaced (quantity, price,
+quantity, price, commission), canceled (reason, filled), cancel_rejected (reason), replaced (quantity, price,
 stop_price) or busted (trade_id, reason). They are numbered by account, whichever session was there.
 One without a client_order_id is another terminal's on the same account. They are never answered.
 

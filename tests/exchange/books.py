@@ -351,6 +351,8 @@ class Books:
 
     def _end(self, account: Account, order: Order, kind: str, time: int, **terms: Any) -> Message:
         order.status, order.ended = kind, time
+        if kind == "canceled":
+            terms["filled"] = f"{order.filled:f}"
         return self._tell(account, order, kind, time, **terms)
 
     def _tell(self, account: Account, order: Order, kind: str, time: int, **terms: Any) -> Message:

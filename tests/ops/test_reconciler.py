@@ -16,6 +16,7 @@ from nicegold import (
     Canceled,
     Event,
     Found,
+    Mended,
     PluginFailed,
     Portfolio,
     Reconciled,
@@ -208,3 +209,17 @@ def test_the_pace_of_questions_is_no_matter_of_the_wall_clock(step):
 
     assert [EVERY, EVERY] == waited
     assert 2 == len(asking.fetch.asked)
+
+
+def test_while_books_differ_a_statement_reaches_further_back_each_time_up_to_two_days():
+    asking = Asking(*[statement(100 * HOUR) for _ in range(10)])
+    asking.reconciler.ask()
+    found = Break(broker="desk", kind="position", about="XAUUSD", ours="0", theirs="1", time=1)
+    asking.portfolio.apply(found)
+
+    for _ in range(7):
+        asking.reconciler.ask()
+    asking.portfolio.apply(Mended(broker="desk", kind="position", about="XAUUSD", time=2))
+    asking.reconciler.ask()
+
+    assert [hours * HOUR for hours in (4, 98, 96, 92, 84, 68, 52, 52, 99)] == asking.fetch.asked

@@ -193,7 +193,7 @@ class Exchange:
         if order is None:
             self._refuse(order_id)
         else:
-            self._end(order, Canceled(order_id=order_id, time=self._clock(), reason="asked for"))
+            self._cancel(order, "asked for")
 
     def replace(self, change: Replace, session: int) -> None:
         self._admit(session)
@@ -305,7 +305,7 @@ class Exchange:
             held = self.positions.get(order.symbol, (ZERO, ZERO))[0]
             quantity = min(quantity, max(-held * order.side.sign, ZERO))
             if not quantity:
-                self._end(order, Canceled(order_id=order.id, time=self._clock(), reason="nothing to reduce"))
+                self._cancel(order, "nothing to reduce")
                 return
         if quantity:
             self._fill(order, quantity, price)
@@ -337,6 +337,10 @@ class Exchange:
         held, cost = self.positions.get(symbol, (ZERO, ZERO))
         self.positions[symbol], earned = traded(held, cost, signed, price)
         self.cash += earned * self._lot_sizes[symbol] - commission
+
+    def _cancel(self, order: Booked, reason: str) -> None:
+        told = Canceled(order_id=order.id, time=self._clock(), reason=reason, filled=order.filled)
+        self._end(order, told)
 
     def _end(self, order: Booked, how: Canceled | Rejected) -> None:
         order.status, order.ended = _ENDED[type(how)], self._clock()

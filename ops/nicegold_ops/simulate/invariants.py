@@ -230,8 +230,25 @@ class Checks:
             most, least = exchange.exposure(last.symbol)
             is_within = least >= -LIMIT and most <= LIMIT
             self.hold(
-                "I5", is_within, f"{last.symbol}: {least} to {most} lots may be held, the limit is {LIMIT}"
+                "I5",
+                is_within or self._is_out_of_order(exchange, last.symbol),
+                f"{last.symbol}: {least} to {most} lots may be held, the limit is {LIMIT}",
             )
+
+    def _is_out_of_order(self, exchange: Exchange, symbol: str) -> bool:
+        """Whether a reduction of *symbol* is untold although a later trade was told.
+
+        What reduces is counted up to what there is to reduce, and nobody could know that it has done so.
+        """
+        reducing = {each.id for each in exchange.orders if each.reduce_only}
+        is_untold = False
+        for trade_id, fill in exchange.fills.items():
+            if fill.symbol == symbol and trade_id in self.ledger.trades and is_untold:
+                return True
+            is_untold |= (
+                fill.symbol == symbol and trade_id not in self.ledger.trades and fill.order_id in reducing
+            )
+        return False
 
     # The end, when all has been calm for a while.
 
