@@ -73,6 +73,7 @@ SEAMS = (
         "speaks with an exchange; a test gives it its clock",
     ),
     Seam("nicegold_plugins.feeds.dukascopy", "disk", "finds and reads its files, which are binary"),
+    Seam("nicegold_plugins.feeds.stored", "disk", "reads a SQLite file"),
     Seam("nicegold_plugins.feeds.parquet", "disk", "pyarrow reads its file"),
     Seam("nicegold_plugins.notifiers.file", "disk", "appends alerts to a file"),
     # The simulated disk.

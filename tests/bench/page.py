@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from statistics import median
 
+from tests.bench.bulk import Bulk
 from tests.bench.calls import REFERENCE, Added
 from tests.bench.costs import Costs
 from tests.bench.memory import WARM, Memory
@@ -27,6 +28,8 @@ def page(bench: Bench) -> str:
         parts += ["## Memory", memory(bench.memory)]
     if bench.orders is not None:
         parts += ["## Orders and recovery", orders(bench.orders)]
+    if bench.bulk is not None:
+        parts += ["## Market data in a store", bulk(bench.bulk)]
     if bench.costs is not None:
         parts += ["## Where the time goes", costs(bench.costs)]
     return "\n\n".join(part.strip() for part in parts) + "\n"
@@ -193,6 +196,20 @@ synced before the order is handed to the broker; beside what sqlite3 takes for o
 From opening the store to knowing all again, reading a tail of events and from the last snapshot on:
 
 {table(("events", "s"), recovered)}
+"""
+
+
+def bulk(found: Bulk) -> str:
+    """What it takes to keep bars."""
+    rows = [
+        (store, *(f"{each.rows / seconds:,.0f}" for seconds in (each.floor, each.kept, each.again)))
+        for store, each in found.stores.items()
+    ]
+    return f"""
+Bars that are kept in a store, in rows a second: with the driver alone (COPY, executemany) into a table with
+the same key, as `nicegold data store` keeps them, and the same again, of which each is found to be there:
+
+{table(("store", "driver alone", "kept", "kept again"), rows)}
 """
 
 

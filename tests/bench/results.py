@@ -15,7 +15,8 @@ import msgspec
 
 from nicegold import engine, pure
 from nicegold_ops.telemetry.watch import native
-from tests.bench import calls, memory, orders, scaling
+from tests.bench import bulk, calls, memory, orders, scaling
+from tests.bench.bulk import Bulk
 from tests.bench.calls import Added
 from tests.bench.costs import Costs
 from tests.bench.memory import Memory
@@ -97,6 +98,7 @@ class Bench(msgspec.Struct, frozen=True):
     memory: Memory | None = None
     costs: Costs | None = None
     orders: Orders | None = None
+    bulk: Bulk | None = None
 
 
 def verdicts(bench: Bench) -> Iterator[Verdict]:
@@ -113,6 +115,8 @@ def verdicts(bench: Bench) -> Iterator[Verdict]:
         yield _memory(bench.memory)
     if bench.orders is not None:
         yield from _orders(bench.orders)
+    if bench.bulk is not None:
+        yield from _bulk(bench.bulk)
 
 
 def _agreement(race: Race) -> Iterator[Verdict]:
@@ -188,6 +192,17 @@ def _orders(found: Orders) -> Iterator[Verdict]:
             f"{seconds:.2f} s",
             f"at most {most:g} s",
             seconds <= most,
+        )
+
+
+def _bulk(found: Bulk) -> Iterator[Verdict]:
+    for store, each in found.stores.items():
+        ratio = each.kept / each.floor
+        yield Verdict(
+            f"{each.rows:,} bars kept in {store}",
+            f"{each.rows / each.kept:,.0f} rows/s, {ratio:.2f} times what the driver alone takes",
+            f"at most {bulk.MOST:g} times",
+            ratio <= bulk.MOST,
         )
 
 

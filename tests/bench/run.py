@@ -16,11 +16,11 @@ import msgspec
 from rich.console import Console
 from rich.markdown import Markdown
 
-from tests.bench import calls, costs, memory, orders, page, peers, scaling, walk
+from tests.bench import bulk, calls, costs, memory, orders, page, peers, scaling, walk
 from tests.bench.results import Bench, Race, this_machine, verdicts
 
 DOCS = Path(__file__).parents[2] / "docs"
-PARTS = ("race", "calls", "scaling", "memory", "costs", "orders")
+PARTS = ("race", "calls", "scaling", "memory", "costs", "orders", "bulk")
 Found = TypeVar("Found")
 #: The tables are wide, and a log has no width of its own.
 console = Console(width=None if sys.stdout.isatty() else 150)
@@ -40,6 +40,7 @@ class Plan(msgspec.Struct, frozen=True):
     cost_rounds: int = 15
     orders: int = 5_000
     recoveries: tuple[int, int] = (100_000, 10_000_000)
+    bulk: int = 1_000_000
 
 
 QUICK = Plan(
@@ -53,6 +54,7 @@ QUICK = Plan(
     cost_rounds=7,
     orders=1_000,
     recoveries=(100_000, 200_000),
+    bulk=200_000,
 )
 
 
@@ -72,6 +74,7 @@ def measure(plan: Plan, parts: Sequence[str], contenders: Sequence[peers.Peer]) 
         _part("memory", parts, page.memory, memory.measure, plan.session_seconds),
         _part("costs", parts, page.costs, costs.measure, plan.cost_bars, plan.cost_rounds),
         _part("orders", parts, page.orders, orders.measure, plan.orders, *plan.recoveries),
+        _part("bulk", parts, page.bulk, bulk.measure, plan.bulk),
     )
 
 

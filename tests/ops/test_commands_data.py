@@ -306,3 +306,80 @@ def test_convert_wants_the_clock_declared(shell):
 
     assert 2 == answer.code
     assert "timezone" in answer.err
+
+
+# data store, data stored, data forget
+
+
+def test_data_store_keeps_what_is_sound_and_says_what_was_left_out(shell):
+    kept = shell("data", "store", odd(shell), "market.sqlite", *ALWAYS)
+    again = shell("data", "store", "odd.csv", "market.sqlite", *ALWAYS, "--json", "-").json
+
+    assert 0 == kept.code, kept.err
+    assert "kept          70 M15 bars: 70 new, 0 known, 0 replaced" in kept.out
+    assert "not used      broken_ohlc 1, duplicate 1; see nicegold data check odd.csv" in kept.out
+    said = 'use = "stored", path = "market.sqlite", instrument = "XAUUSD", timeframe = "M15"'
+    assert f"read it with  {said}" in kept.out
+    assert {"new": 0, "known": 70, "replaced": 0} == again["kept"]
+    assert {"broken_ohlc": 1, "duplicate": 1} == again["dropped"]
+
+
+def test_data_stored_lists_what_there_is_and_data_forget_removes_what_is_old(shell):
+    shell("data", "store", odd(shell), "market.sqlite", *ALWAYS)
+
+    listed = shell("data", "stored", "market.sqlite")
+    emptied = shell("data", "forget", "market.sqlite", "--before", "2030-01-01")
+
+    assert 0 == listed.code, listed.err
+    assert ["XAUUSD", "M15", "2026-01-05", "00:00:00"] == listed.out.split()[-6:-2]
+    assert (0, "market.sqlite has no market data any more\n") == (emptied.code, emptied.out)
+    assert "market.sqlite has no market data yet\n" == shell("data", "stored", "market.sqlite").out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (
+            ("data", "stored", "gone.sqlite"),
+            3,
+            "gone.sqlite: there is no such store; nicegold data store makes one",
+        ),
+        (
+            ("data", "forget", "gone.sqlite", "--before", "2024-01-01"),
+            3,
+            "gone.sqlite: there is no such store",
+        ),
+        (("data", "store", "bars.csv", "bars.csv", *ALWAYS), 2, "bars.csv is the file itself; name another"),
+        (("data", "store", "bars.csv", "nicegold.toml", *ALWAYS), 3, "nicegold.toml is not a journal"),
+    ],
+)
+def test_a_store_that_cannot_be_meant_is_refused(shell, arguments, code, said):
+    answer = shell(*arguments)
+
+    assert code == answer.code
+    assert said in answer.err
+    assert not (shell.folder / "gone.sqlite").exists()
+
+
+def test_what_contradicts_a_store_is_refused_unless_it_is_to_be_replaced(shell):
+    shell("data", "store", "bars.csv", "market.sqlite", *ALWAYS)
+    header, first, *rest = (shell.folder / "bars.csv").read_text().splitlines()
+    time, opened, high, low, _, *others = first.split(",")
+    mended = ",".join([time, opened, high, low, high, *others])
+    shell.write("mended.csv", "\n".join([header, mended, *rest]))
+
+    refused = shell("data", "store", "mended.csv", "market.sqlite", *ALWAYS)
+    replaced = shell("data", "store", "mended.csv", "market.sqlite", *ALWAYS, "--replace", "--json", "-")
+
+    assert 3 == refused.code
+    assert "has XAUUSD at 2026-01-05 00:00 UTC already, with other values: close" in refused.err
+    assert 1 == replaced.json["kept"]["replaced"]
+
+
+def test_a_day_that_is_none_is_refused(shell):
+    shell("data", "store", "bars.csv", "market.sqlite", *ALWAYS)
+
+    answer = shell("data", "forget", "market.sqlite", "--before", "lately")
+
+    assert 2 == answer.code
+    assert "--before lately is not a day such as 2024-01-01." in answer.err

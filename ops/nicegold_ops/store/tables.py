@@ -214,6 +214,39 @@ fences = sa.Table(
 )
 
 
+# Market data. Prices are floats, as they are in core: nothing is booked with them.
+
+
+def _price(name: str) -> sa.Column[float]:
+    return sa.Column(name, sa.Double, nullable=False)
+
+
+#: Bars by their *length* (ns) and *start*, as `Bar` has them. In PostgreSQL a month is a partition, or there
+#: are chunks, where TimescaleDB is: see `timescale.py`.
+bars = sa.Table(
+    "bars",
+    metadata,
+    _words("symbol", key=True),
+    _key("length"),
+    _key("start"),
+    _numbered("time"),
+    *(_price(name) for name in ("open", "high", "low", "close", "volume", "spread")),
+    sqlite_with_rowid=False,
+    postgresql_partition_by="RANGE (start)",
+)
+#: Quotes as `Quote` has them; *number* counts those of the same *time*.
+quotes = sa.Table(
+    "quotes",
+    metadata,
+    _words("symbol", key=True),
+    _key("time"),
+    _key("number"),
+    *(_price(name) for name in ("bid", "ask", "bid_size", "ask_size")),
+    sqlite_with_rowid=False,
+    postgresql_partition_by="RANGE (time)",
+)
+
+
 def insert_into(table: sa.Table, database: str) -> sqlite.Insert | postgresql.Insert:
     """An INSERT that can say what to do with a row that is there; *database* is the name of its dialect."""
     insert: sqlite.Insert | postgresql.Insert

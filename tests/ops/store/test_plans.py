@@ -10,8 +10,8 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.schema import CreateIndex, DropIndex
 
-from nicegold import Order, OrderState, Side
-from nicegold_ops.store import queries
+from nicegold import DAY, SECOND, Order, OrderState, Side
+from nicegold_ops.store import market, queries, timescale
 from nicegold_ops.store.place import open_store
 from nicegold_ops.store.queries import StoredOrder
 from nicegold_ops.store.tables import metadata, orders
@@ -24,6 +24,7 @@ ROWS = 1_000_000
 #: A run has so many of the rows of a table, and a table so many runs.
 EACH = 100_000
 RUN = "run-0000005"
+MINUTE = 60 * SECOND
 #: Rows that may be touched for an answer of at most a hundred, with what is passed by to find them; and
 #: the steps of SQLite's machine that this takes, at thirty a row.
 MOST, MOST_STEPS = 1_000, 30_000
@@ -45,6 +46,10 @@ ROW = {
     "vetoes": f"{_OF_RUN}, {_NUMBER} + 1, 0, 'plugin-' || (i % 5), 'large', i, 's-1', {_ORDER}, NULL, NULL",
     "outbox": f"{_OF_RUN}, {_NUMBER} + 1, 'Fill', {{bytes}}, i",
     "cursors": "'shipper', 'run-' || substr('' || (10000000 + i), 2), 1",
+    # Minutes of ten symbols, and two quotes in each second of them.
+    "bars": f"'S' || (i / {EACH}), {MINUTE}, {MINUTE} * ({_NUMBER}), {MINUTE} * ({_NUMBER} + 1), "
+    "1, 1, 1, 1, 1, 0",
+    "quotes": f"'S' || (i / {EACH}), {MINUTE} * ({_NUMBER} / 2), i % 2, 1, 1, 1, 1",
 }
 _ROWS = {
     "sqlite": "WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < {last}) "
@@ -78,6 +83,10 @@ def _fills(connection: sa.Connection, **more: Any) -> list[Any]:
     return queries.fills_between(connection, RUN, 5 * EACH + 1_000, 6 * EACH, **more)
 
 
+def _some(first: int, last: int) -> tuple[int, int]:
+    return first * MINUTE, last * MINUTE
+
+
 #: Each query, and how many rows it answers with; those of one run's every row are counted by themselves.
 ASKED: dict[str, tuple[Ask, int]] = {
     "newest_runs": (queries.newest_runs, 100),
@@ -93,6 +102,18 @@ ASKED: dict[str, tuple[Ask, int]] = {
     "newest_vetoes, second page": (_second(_vetoes, "before"), 100),
     "outbox_after": (lambda connection: queries.outbox_after(connection, RUN, 50_000, limit=100), 100),
     "runs_behind": (lambda connection: queries.runs_behind(connection, "shipper"), 10),
+    "held": (market.held, 20),
+    "newest_bars": (lambda connection: market.newest_bars(connection, "S5", MINUTE), 100),
+    "bars_between": (
+        lambda connection: market.bars_between(connection, "S5", MINUTE, *_some(50_000, 60_000)),
+        100,
+    ),
+    "quotes_between": (
+        lambda connection: market.quotes_between(connection, "S5", *_some(20_000, 30_000)),
+        100,
+    ),
+    "days": (lambda connection: market.days(connection, "S5", MINUTE, *_some(1440, 1539)), 1),
+    "days, of quotes": (lambda connection: market.days(connection, "S5", 0, *_some(1440, 1479)), 1),
 }
 
 
@@ -116,7 +137,9 @@ def fill(engine: sa.Engine) -> None:
         if name == "postgresql":
             # How rows are found is not changed by how they are logged, and logging takes most of the time.
             connection.exec_driver_sql("ALTER TABLE blocks DROP CONSTRAINT blocks_run_fkey")
-            for table in metadata.tables:
+            for table in ("bars", "quotes"):
+                timescale.make_room(connection, table, 0, EACH * MINUTE)
+            for table in metadata.tables.keys() - {"bars", "quotes"}:
                 connection.exec_driver_sql(f"ALTER TABLE {table} SET UNLOGGED")
         for table, row in ROW.items():
             indexes = metadata.tables[table].indexes
@@ -161,12 +184,16 @@ def _in_sqlite(connection: sa.Connection, statement: str, parameters: Any) -> It
         in_order = "USING" in step and "LIMIT" in statement
         if step.startswith("SCAN ") and step.split()[1] in metadata.tables and not in_order:
             yield step
-        # The trades of one order are few.
-        if step.startswith("USE TEMP B-TREE") and "fills.order_id = ?" not in statement:
+        # The trades of one order are few, and so are days.
+        if step.startswith("USE TEMP B-TREE") and not _is_of_few(statement):
             yield step
     steps = _steps(connection, statement, parameters)
     if steps > MOST_STEPS:
         yield f"{steps:,} steps"
+
+
+def _is_of_few(statement: str) -> bool:
+    return "fills.order_id = ?" in statement or f"% {DAY}" in statement
 
 
 def _steps(connection: sa.Connection, statement: str, parameters: Any) -> int:
@@ -219,11 +246,12 @@ def test_no_query_reads_what_an_index_should_find(million, subtests):
     with subtests.test("every query is asked"):
         public = {
             name
-            for name, each in vars(queries).items()
-            if getattr(each, "__module__", "") == queries.__name__
+            for module in (queries, market)
+            for name, each in vars(module).items()
+            if getattr(each, "__module__", "") == module.__name__
         }
         functions = {name for name in public if name.islower() and not name.startswith("_")}
-        assert functions - {"veto_counts"} == {name.partition(",")[0] for name in ASKED}
+        assert functions - {"veto_counts", "keep", "forget"} == {name.partition(",")[0] for name in ASKED}
     with subtests.test("a count of all that a run has reads that run, and only the index"):
         check_count(million)
     with subtests.test("the check finds what has no index"):

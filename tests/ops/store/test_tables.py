@@ -35,8 +35,9 @@ def test_what_is_no_decimal_is_not_written(store, value):
         put(store, value)
 
 
-def test_no_column_is_a_float():
-    kinds = {type(column.type) for table in metadata.tables.values() for column in table.columns}
+def test_no_column_that_is_booked_with_is_a_float():
+    tables = metadata.tables.keys() - {"bars", "quotes"}
+    kinds = {type(column.type) for table in tables for column in metadata.tables[table].columns}
 
     assert kinds == {Exact, Words, sa.String, sa.BigInteger, sa.Integer, sa.Boolean, sa.LargeBinary}
 
