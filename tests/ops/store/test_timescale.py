@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 import sqlalchemy as sa
 
-from nicegold import DAY
+from nicegold import DAY, Bar
 from nicegold.testing import START, bar
 from nicegold_ops.store import market, timescale
 from nicegold_ops.store.market import Kept, keep
@@ -23,7 +23,7 @@ def names(store: sa.Engine) -> list[str]:
         )
 
 
-def days(count: int) -> Iterator[object]:
+def days(count: int) -> Iterator[Bar]:
     return iter([bar(length=DAY, number=number) for number in range(count)])
 
 
