@@ -78,7 +78,7 @@ BUGS = (
         ENGINE,
         "            if not state.order.reduce_only:\n                self._cancel(Cancel(",
         "            if False:\n                self._cancel(Cancel(",
-        51,
+        93,
     ),
     Bug(
         "a lost cancel of a halt",

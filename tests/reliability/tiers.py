@@ -24,6 +24,7 @@ from nicegold_ops.simulate.campaign import Tally
 from nicegold_ops.simulate.shrink import shrunk
 from tests.reliability import endurance, identity, teeth
 from tests.reliability.planted import BUGS
+from tests.services.postgresql import postgresql
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "reliability.md"
@@ -50,13 +51,16 @@ class Tier(NamedTuple):
     sessions: int
     identical: int
     kills: int
+    kills_on_postgresql: int
     days: int
 
 
 TIERS = {
     # As many crashes again are in the sessions.
-    "gate": Tier(crashes=5_500, sessions=5_000, identical=200, kills=500, days=1),
-    "nightly": Tier(crashes=1_000_000, sessions=200_000, identical=5_000, kills=10_000, days=30),
+    "gate": Tier(crashes=5_500, sessions=5_000, identical=200, kills=500, kills_on_postgresql=0, days=1),
+    "nightly": Tier(
+        crashes=1_000_000, sessions=200_000, identical=5_000, kills=10_000, kills_on_postgresql=1_000, days=30
+    ),
 }
 
 
@@ -65,7 +69,11 @@ def lived(tier: Tier, hours: float) -> Iterator[Part]:
     yield _timed(_teeth)
     yield _timed(lambda: _identical(tier.identical))
     yield _timed(lambda: _endured(tier.days))
-    yield _timed(lambda: _killed(tier.kills, hours / 4))
+    yield _timed(lambda: _killed("SQLite", tier.kills, hours / 4))
+    if tier.kills_on_postgresql:
+        with postgresql() as server:
+            store = ("--store", server.url())
+            yield _timed(lambda: _killed("PostgreSQL", tier.kills_on_postgresql, hours / 16, *store))
     seeds = range(1, tier.sessions + 1)
     chaos = partial(campaign.sessions, seeds, _WORKERS, progress=_nobody)
     yield _timed(lambda: _simulated(CHAOS, tier.sessions, hours / 4, chaos))
@@ -100,15 +108,15 @@ def _endured(days: int) -> Part:
     return Part("virtual days, one bar in twenty with trouble", len(held), days, findings, 0, note)
 
 
-def _killed(kills: int, hours: float) -> Part:
+def _killed(where: str, kills: int, hours: float, *store: str) -> Part:
     # A life mostly waits: for its exchange, for the disk, for its end.
     limits = ["--kills", str(kills), "--seconds", str(int(hours * 3600)), "--workers", "4"]
-    command = [sys.executable, "-m", "tests.live.campaign", *limits]
+    command = [sys.executable, "-m", "tests.live.campaign", *limits, *store]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     *_, last = done.stdout.strip().splitlines() or [""]
     number = int(last.split()[0].replace(",", "")) if last else 0
     findings = [done.stdout + done.stderr] if done.returncode else []
-    return Part("SIGKILLs of a real session on SQLite", number, kills, findings, 0, last)
+    return Part(f"SIGKILLs of a real session on {where}", number, kills, findings, 0, last)
 
 
 def _simulated(name: str, wanted: int, hours: float, work: Callable[[threading.Event], Tally]) -> Part:

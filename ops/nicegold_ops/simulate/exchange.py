@@ -118,8 +118,12 @@ class Exchange:
         commission: Decimal,
         clock: Callable[[], int],
         heard: Heard,
+        *,
+        counts: bool = True,
     ) -> None:
         self.cash = cash
+        #: Whether it says of an order that ends how much of it had filled; not every venue does.
+        self.counts = counts
         self._lot_sizes = lot_sizes
         self._commission = commission
         self._clock = clock
@@ -339,7 +343,8 @@ class Exchange:
         self.cash += earned * self._lot_sizes[symbol] - commission
 
     def _cancel(self, order: Booked, reason: str) -> None:
-        told = Canceled(order_id=order.id, time=self._clock(), reason=reason, filled=order.filled)
+        filled = order.filled if self.counts else None
+        told = Canceled(order_id=order.id, time=self._clock(), reason=reason, filled=filled)
         self._end(order, told)
 
     def _end(self, order: Booked, how: Canceled | Rejected) -> None:

@@ -236,11 +236,12 @@ class Checks:
             )
 
     def _is_out_of_order(self, exchange: Exchange, symbol: str) -> bool:
-        """Whether a reduction of *symbol* is untold although a later trade was told.
+        """Whether a trade of *symbol* is untold although a later one was told, and was not counted with.
 
-        What reduces is counted up to what there is to reduce, and nobody could know that it has done so.
+        What reduces is counted up to what there is to reduce, and nobody could know that it has done so. An
+        order that ended is counted no more, where the exchange does not say how much of it had filled.
         """
-        reducing = {each.id for each in exchange.orders if each.reduce_only}
+        reducing = {each.id for each in exchange.orders if each.reduce_only or not exchange.counts}
         is_untold = False
         for trade_id, fill in exchange.fills.items():
             if fill.symbol == symbol and trade_id in self.ledger.trades and is_untold:

@@ -96,7 +96,9 @@ class World:
         self.story = Story(START)
         moved = {each.what for each in plan.troubles} & _MOVES
         self.checks = Checks(ACCOUNT.cash, _LOTS, is_bounded=not moved)
-        self.exchange = Exchange(ACCOUNT.cash, _LOTS, _COMMISSION, self.their_clock, self._hear)
+        self.exchange = Exchange(
+            ACCOUNT.cash, _LOTS, _COMMISSION, self.their_clock, self._hear, counts=plan.seed % 2 == 0
+        )
         #: When the risk check asks for a halt, by the time of the bar.
         self.halts: set[int] = set()
         self.unheard: list[Accepted] = []
