@@ -94,10 +94,11 @@ types: $(ready)
 imports: $(ready)
 	$(bin)/lint-imports --no-logo
 
-# Processes that are killed, servers that are cut off and restored, wheels, a million rows, all real data.
+# Processes that are killed, servers that are cut off and restored, wheels, a million rows, all real data: most
+# of them wait now and then, so that three share two cores well.
 .PHONY: slow
 slow: $(ready)  ## Run the tests that take long: kills, servers, builds, all real data
-	$(bin)/pytest -q -n $(WORKERS) -m slow
+	$(bin)/pytest -q -n $(or $(SLOW_WORKERS),3) -m slow
 
 # What runs compiled, once more as Python.
 .PHONY: pure

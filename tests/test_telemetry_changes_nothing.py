@@ -280,10 +280,9 @@ def test_a_log_on_a_full_disk_changes_nothing(expected, tmp_path, capsys):
     try:
         assert expected == lived(tmp_path)
     finally:
-        # What is left cannot be written either.
-        with pytest.raises(OSError, match="No space left"):
-            logs.close()
-    assert "No space left on device" in capsys.readouterr().err
+        logs.close()
+    assert logs.unwritten[0] > 0
+    assert "" == capsys.readouterr().err
 
 
 class Raises(logging.Handler):

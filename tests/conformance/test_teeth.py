@@ -11,6 +11,8 @@ from nicegold.conformance import NotConformant, cases, check_broker
 from tests.conformance.defects import DEFECTS, AnswersWithVenueId
 from tests.conformance.simple import Simple, SimpleRig
 
+pytestmark = pytest.mark.slow
+
 
 class Impatient(SimpleRig):
     """What does not happen is known to be missing after this long: the venue is in this process."""

@@ -1,9 +1,9 @@
 """A journal for the corpus, as this build writes it: `python -m tests.corpus.write FILE.sqlite.xz`.
 
-A backtest, a session on paper, and two live runs at the real exchange: an order whose answer was lost, one
+A backtest, a session on paper, and three live runs at the real exchange: an order whose answer was lost, one
 that never arrived, a trade of somebody else, one that was taken back, a position that differs for a
-while, and a halt that the next run lifts. What is in the corpus is never written again: a later build adds
-a file.
+while, a halt that the next run lifts, and one that differs for good, of which a person says that it is so.
+What is in the corpus is never written again: a later build adds a file.
 """
 
 from __future__ import annotations
@@ -85,13 +85,12 @@ def trade_alone(folder: Path) -> None:
 
 
 @contextmanager
-def live(folder: Path, exchange: Exchange, run: Run, lift_halt: str | None = None) -> Iterator[App]:
-    """A live run at *exchange*, while the block lasts."""
+def live(folder: Path, exchange: Exchange, run: Run, **said: str) -> Iterator[App]:
+    """A live run at *exchange*, while the block lasts; *said* is what a person says at its start."""
     venue = f'use = "venue"\naccount = "demo"\nport = {exchange.port}\ntimeout = 0.3'
     app = built(folder, run, venue, pace=50, bars=MANY)
     stop = threading.Event()
-    options = {"stop": stop, "lift_halt": lift_halt}
-    thread = threading.Thread(target=session.paper, args=(app,), kwargs=options)
+    thread = threading.Thread(target=session.paper, args=(app,), kwargs={"stop": stop, **said})
     thread.start()
     try:
         yield app
@@ -125,8 +124,12 @@ def trade_live(folder: Path, exchange: Exchange) -> None:
         trade = {"symbol": "XAUUSD", "side": "buy", "quantity": "1", "price": "3300"}
         exchange.tell("foreign", account="demo", **trade)
         wait(lambda: bool(app.portfolio.halted))
-    with live(folder, exchange, Run("live-2", "live", 4), "seen to") as app:
+    with live(folder, exchange, Run("live-2", "live", 4), lift_halt="seen to") as app:
         wait(lambda: bool(app.portfolio.reconciled))
+    exchange.tell("adjust", account="demo", symbol="XAUUSD", quantity="2")
+    with live(folder, exchange, Run("live-3", "live", 5), adopt="as their screen shows it") as app:
+        wait(lambda: bool(app.portfolio.adopted))
+        fills(1)
 
 
 def write(target: Path) -> None:

@@ -22,6 +22,8 @@ from nicegold_ops.store.tables import fences, runs
 from tests.services.postgresql import PostgreSQL, postgresql
 from tests.services.prometheus import until
 
+pytestmark = pytest.mark.slow
+
 GONE = Expired(order_id="s-1", time=1)
 
 HOLDER = """

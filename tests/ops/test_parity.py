@@ -18,6 +18,8 @@ from nicegold_ops.journal import Run, find_run, journal_path, open_journal, payl
 from nicegold_ops.report.result import Result, result_of
 from nicegold_ops.session import backtest, paper, replay
 
+pytestmark = pytest.mark.slow
+
 CONFIGURATION = """
 [run]
 mode = "backtest"

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, NamedTuple
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
@@ -39,6 +40,8 @@ from nicegold import (
 from nicegold.testing import GOLD, MINUTE, START, bar, encoded, engine_with
 from nicegold_plugins.brokers.paper import Paper
 from tests.plugins.script import Script
+
+pytestmark = pytest.mark.slow
 
 TICK = Decimal("0.01")
 #: Prices p and MIRROR - p are each other's mirror.

@@ -16,6 +16,8 @@ import pytest
 
 from tests.ops.commandline import Shell, market_in, spawn, spawned, wait_until
 
+pytestmark = pytest.mark.slow
+
 OVER = ("--over", "cross.fast=2,4", "--over", "cross.slow=6,9", "--workers", "2")
 
 #: A strategy that does, at one value of its setting, what a strategy must not do.
@@ -221,7 +223,6 @@ LONG = ("sweep", "--over", "cross.fast=2:17:1", "--set", "plugins.cross.slow=60"
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
-@pytest.mark.slow
 def test_what_was_done_survives_a_kill_and_the_same_command_goes_on(tmp_path, number):
     market_in(tmp_path, bars=6_000, swing=3.0)
     # The workers' sockets are in it, and these want short names; pytest's own folder has a long one.
