@@ -129,7 +129,6 @@ def trade_live(folder: Path, exchange: Exchange) -> None:
     exchange.tell("adjust", account="demo", symbol="XAUUSD", quantity="2")
     with live(folder, exchange, Run("live-3", "live", 5), adopt="as their screen shows it") as app:
         wait(lambda: bool(app.portfolio.adopted))
-        fills(1)
 
 
 def write(target: Path) -> None:
