@@ -10,6 +10,8 @@ import pytest
 from tests.exchange.client import Client, Exchange, exchange, forgetful, order, quick, until
 from tests.exchange.faults import KINDS
 
+pytestmark = pytest.mark.slow
+
 #: The fixtures.
 __all__ = ["exchange", "forgetful", "quick"]
 

@@ -16,6 +16,8 @@ from tests.fuzz.damage import damaged
 from tests.fuzz.target import READERS, module
 from tests.fuzz.test_readers import fuzzed
 
+pytestmark = pytest.mark.slow
+
 needs_atheris = pytest.mark.skipif(
     importlib.util.find_spec("atheris") is None and os.environ.get("NICEGOLD_REQUIRE_SERVICES") != "1",
     reason="atheris is not installed; it has wheels for Linux on x86-64",

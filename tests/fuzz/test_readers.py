@@ -22,6 +22,8 @@ from tests.fuzz import csv, forms, ticks
 from tests.fuzz.forms import BARS, ENCODINGS, PACKINGS, TICKS, Form, happen
 from tests.fuzz.law import OPEN_ALWAYS, SYMBOL, Outcome, outcome_of
 
+pytestmark = pytest.mark.slow
+
 _FORMS = [*BARS.values(), *TICKS.values()]
 _WITH_SYMBOL = (BARS["symbol first"], TICKS["TrueFX"])
 _CLOCKS = ("UTC", "UTC+2", "America/New_York+7")

@@ -17,6 +17,8 @@ import pytest
 
 from tests.ops.commandline import Shell, market_in, spawn, spawned, wait_until
 
+pytestmark = pytest.mark.slow
+
 PAPER = ("--set", "run.mode=paper")
 #: Bars that last for longer than any test, at so many a second.
 SLOWLY = (*PAPER, "--set", "run.pace=100")

@@ -18,6 +18,8 @@ from nicegold_ops.simulate.vfs import VfsUnavailable
 from nicegold_ops.simulate.world import World
 from tests.reliability.identity import differing
 
+pytestmark = pytest.mark.slow
+
 CALM = Plan(seed=1, bars=30)
 
 
