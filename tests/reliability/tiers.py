@@ -59,7 +59,7 @@ TIERS = {
     # As many crashes again are in the sessions.
     "gate": Tier(crashes=5_500, sessions=5_000, identical=200, kills=500, kills_on_postgresql=0, days=1),
     "nightly": Tier(
-        crashes=1_000_000, sessions=200_000, identical=5_000, kills=10_000, kills_on_postgresql=1_000, days=30
+        crashes=1_000_000, sessions=200_000, identical=1_000, kills=10_000, kills_on_postgresql=1_000, days=30
     ),
 }
 
@@ -73,7 +73,7 @@ def lived(tier: Tier, hours: float) -> Iterator[Part]:
     if tier.kills_on_postgresql:
         with postgresql() as server:
             store = ("--store", server.url())
-            yield _timed(lambda: _killed("PostgreSQL", tier.kills_on_postgresql, hours / 16, *store))
+            yield _timed(lambda: _killed("PostgreSQL", tier.kills_on_postgresql, hours / 8, *store))
     seeds = range(1, tier.sessions + 1)
     chaos = partial(campaign.sessions, seeds, _WORKERS, progress=_nobody)
     yield _timed(lambda: _simulated(CHAOS, tier.sessions, hours / 4, chaos))
