@@ -400,9 +400,9 @@ class Engine:
             self._miss_trades(execution)
 
     def _miss_trades(self, ended: Canceled | Expired) -> None:
-        """An order that ended works on in our books where the venue has filled more of it than it told."""
+        """An order that ended works on in our books only where the venue has filled more than it told."""
         state = self.portfolio.orders.get(ended.order_id)
-        if state is not None and ended.filled is not None and ended.filled > state.filled:
+        if state is not None:
             reason = f"it has ended, the venue has filled {ended.filled} of it and told of {state.filled}"
             self._tell(Unknown(order_id=ended.order_id, reason=reason, time=ended.time))
 

@@ -68,7 +68,7 @@ class Reconciler:
         self._sequence = sequence
         self._wall, self._monotonic = wall, monotonic
         self._tolerance = round(tolerance * SECOND)
-        #: By broker, up to when its past is known, and how far behind that the next statement reaches.
+        #: By broker, up to when its past is known, and how far behind that the last statement reached.
         self._known = dict.fromkeys(fetch, since)
         self._reach = dict.fromkeys(fetch, _OVERLAP)
         #: Orders that the venue owed an answer when we looked last.
@@ -97,7 +97,8 @@ class Reconciler:
 
     def _ask_for_statement(self, broker: str, fetch: Fetch) -> None:
         asked, wall, began = self._sequence(), self._wall() if self._wall else 0, self._monotonic()
-        replies = fetch(self._since(broker))
+        reach = self._reach[broker] = self._next_reach(broker)
+        replies = fetch(max(0, self._known[broker] - reach))
         half = (self._monotonic() - began) // 2
         for reply in self._sound(replies):
             statement: Statement = reply.value
@@ -107,11 +108,10 @@ class Reconciler:
                 stamped = replace(stamped, clock=wall + half, slack=self._tolerance + half)
             self._put(stamped, broker)
 
-    def _since(self, broker: str) -> int:
-        """From when on trades are asked for."""
+    def _next_reach(self, broker: str) -> int:
+        """How far behind what is known the next statement reaches (ns)."""
         differs = any(name == broker for name, *_ in list(self._portfolio.breaks))
-        self._reach[broker] = min(2 * self._reach[broker], _FURTHEST) if differs else _OVERLAP
-        return max(0, self._known[broker] - self._reach[broker])
+        return min(2 * self._reach[broker], _FURTHEST) if differs else _OVERLAP
 
     def _ask_about(self, order: Order) -> None:
         for broker, find in self._find.items():

@@ -20,9 +20,9 @@ from nicegold_ops.backup.archive import Archive, archived, shortened
 from nicegold_ops.backup.pgbackrest import Backed, Failed, PgBackRest
 from nicegold_ops.backup.proof import Proven, proven
 from nicegold_ops.backup.repository import opened
-from nicegold_ops.backup.server import location, started
+from nicegold_ops.backup.server import started
 from nicegold_ops.errors import ConfigurationError, DataError
-from nicegold_ops.store.place import open_store, said
+from nicegold_ops.store.place import location, open_store, said
 
 #: A store says which schema it has; the server, which transaction it played back last.
 _STATE = sa.text("SELECT version_num, pg_last_xact_replay_timestamp() FROM alembic_version")

@@ -19,7 +19,7 @@ import sqlalchemy as sa
 from nicegold_ops.backup.owner import Owner
 from nicegold_ops.backup.pgbackrest import STANZA
 from nicegold_ops.errors import ConfigurationError, DataError
-from nicegold_ops.store.place import StoreFailed, place_of, said, url_of
+from nicegold_ops.store.place import StoreFailed, location, place_of, said
 
 _SETTINGS = sa.text(
     "SELECT name, setting FROM pg_settings WHERE name IN ('data_directory', 'port', "
@@ -48,20 +48,6 @@ class Server(msgspec.Struct, frozen=True):
     archive_command: str
     archive_timeout: int
     segment_bytes: int
-
-
-def location(store: str) -> sa.URL:
-    """The URL *store*, when it can be meant and its driver is here."""
-    try:
-        url = url_of(store)
-        url.get_dialect().import_dbapi()
-    except ValueError as error:
-        raise ConfigurationError(f"the URL of the store {error}") from None
-    except ModuleNotFoundError as error:
-        raise ConfigurationError(
-            f'a store in PostgreSQL needs {error.name}: pip install "nicegold[postgresql]"'
-        ) from None
-    return url
 
 
 def asked(store: str) -> Server:

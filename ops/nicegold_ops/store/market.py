@@ -131,13 +131,12 @@ def _merge(connection: sa.Connection, table: sa.Table, batch: Sequence[Row], rep
     """Put *batch* beside the table first: the database then finds what is there as fast as it can."""
     staged = _staged(connection, table, batch)
     is_same = sa.and_(*(table.c[key.name] == staged.c[key.name] for key in table.primary_key))
+    joined = table.join(staged, is_same)
     differs = sa.or_(*(table.c[each] != staged.c[each] for each in _values(table)))
-    found = sa.select(sa.func.count(), sa.func.count(sa.case((differs, 1)))).select_from(
-        table.join(staged, is_same)
-    )
+    found = sa.select(sa.func.count(), sa.func.count(sa.case((differs, 1)))).select_from(joined)
     there, others = connection.execute(found).one()
     if others and not replace:
-        first = sa.select(*table.columns, *staged.columns).select_from(table.join(staged, is_same))
+        first = sa.select(*table.columns, *staged.columns).select_from(joined)
         _refuse(connection, table, connection.execute(first.where(differs).limit(1)).one())
     # Without a condition SQLite takes ON CONFLICT for a part of the SELECT.
     insert = insert_into(table, connection.dialect.name).from_select(

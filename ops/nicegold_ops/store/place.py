@@ -139,7 +139,7 @@ def url_of(store: str) -> sa.URL:
 
 
 def _postgresql(store: str, durable: bool) -> sa.Engine:
-    url = _sound(store)
+    url = location(store)
     patience = {name: value for name, value in _CLIENT.items() if name not in url.query}
     engine = sa.create_engine(url, connect_args=patience)
 
@@ -153,8 +153,8 @@ def _postgresql(store: str, durable: bool) -> sa.Engine:
     return engine
 
 
-def _sound(store: str) -> sa.URL:
-    """The URL *store*, when it can be meant and its driver is here."""
+def location(store: str) -> sa.URL:
+    """The URL *store*. Raises ConfigurationError when it cannot be meant, or its driver is not here."""
     try:
         url = url_of(store)
         url.get_dialect().import_dbapi()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import fields
 from itertools import islice, pairwise
@@ -159,6 +159,19 @@ def opened(asked: Asked, *, to_look: bool) -> Reading:
             options["timeframe"] = seen
             assumed.append(f"its timeframe is not declared, and its first bars are {seen}")
     return _started(asked, options, assumed)
+
+
+def declared(asked: Asked) -> Reading:
+    """Start the feed that *asked* names, for what is kept of it: another timeframe is a DataError too."""
+    try:
+        return opened(asked, to_look=False)
+    except OtherTimeframe as error:
+        raise DataError(str(error)) from None
+
+
+def words_of(dropped: Mapping[str, int]) -> str:
+    """How many lines were left out, by kind."""
+    return ", ".join(f"{kind} {count:,}" for kind, count in dropped.items())
 
 
 def _settings_of(use: str) -> set[str]:

@@ -8,13 +8,13 @@ from pathlib import Path
 import click
 from rich.console import RenderableType
 
-from nicegold import OtherTimeframe, name_timeframe
+from nicegold import name_timeframe
 from nicegold_ops import conversion
 from nicegold_ops.commands._options import json_option
 from nicegold_ops.commands._output import answer, facts, progress
-from nicegold_ops.commands.data._reading import Asked, Reading, opened, reading_options
+from nicegold_ops.commands.data._reading import Asked, Reading, declared, reading_options, words_of
 from nicegold_ops.conversion import Converted, Provenance
-from nicegold_ops.errors import ConfigurationError, DataError
+from nicegold_ops.errors import ConfigurationError
 
 
 @click.command()
@@ -32,10 +32,7 @@ def convert(out: Path, force: bool, json_to: Path | None, **typed: object) -> No
         raise ConfigurationError(f"{out} is there already; --force replaces it")
     if out.exists() and out.samefile(asked.file):
         raise ConfigurationError(f"{out} is the file itself; name another")
-    try:
-        reading = opened(asked, to_look=False)
-    except OtherTimeframe as error:
-        raise DataError(str(error)) from None
+    reading = declared(asked)
     with progress(f"converting {asked.file.name}") as shown:
         converted = conversion.convert(partial(reading.stream, shown=shown), out, _made(reading))
     answer(converted, json_to, _shown(converted))
@@ -57,7 +54,7 @@ def _made(reading: Reading) -> Provenance:
 
 def _shown(converted: Converted) -> RenderableType:
     made = converted.provenance
-    dropped = ", ".join(f"{kind} {count:,}" for kind, count in made.dropped.items())
+    dropped = words_of(made.dropped)
     settings = {
         "timezone": made.timezone,
         "timeframe": made.timeframe,
