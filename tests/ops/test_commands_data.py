@@ -376,10 +376,11 @@ def test_what_contradicts_a_store_is_refused_unless_it_is_to_be_replaced(shell):
     assert 1 == replaced.json["kept"]["replaced"]
 
 
-def test_a_day_that_is_none_is_refused(shell):
+@pytest.mark.parametrize("day", ["lately", "2024-01-01T00:00:00+03:00"])
+def test_a_day_that_is_none_is_refused(shell, day):
     shell("data", "store", "bars.csv", "market.sqlite", *ALWAYS)
 
-    answer = shell("data", "forget", "market.sqlite", "--before", "lately")
+    answer = shell("data", "forget", "market.sqlite", "--before", day)
 
     assert 2 == answer.code
-    assert "--before lately is not a day such as 2024-01-01." in answer.err
+    assert f"--before {day} is not a day such as 2024-01-01." in answer.err

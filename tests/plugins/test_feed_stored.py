@@ -74,6 +74,16 @@ def test_a_time_can_be_chosen(store, place):
     assert minutes(3, first=10) == read(feed)
 
 
+def test_a_time_is_taken_to_the_microsecond(store, place):
+    keep(store, iter(ticks(0, 500, 1000)), 0)
+
+    feed = Stored(
+        instrument="XAUUSD", start="2026-01-05T00:00:00.4Z", end="2026-01-05T00:00:00.500001Z", **place
+    )
+
+    assert ticks(0, 500, 1000)[1:2] == read(feed)
+
+
 def test_its_digest_is_that_of_the_rows(store, place):
     keep(store, iter(minutes(3)), MINUTE)
     feed = Stored(instrument="XAUUSD", timeframe="M1", **place)
@@ -120,6 +130,7 @@ def test_what_is_no_store_is_named(tmp_path):
         ({}, "name one store: the SQLite file in path, or the PostgreSQL database in url"),
         ({"path": Path("a"), "url": "postgresql://b/c"}, "name one store"),
         ({"url": "postgresql://ana:hunter2@b/c"}, "url holds a password; take it out"),
+        ({"url": "postgresql://b/c?password=hunter2"}, "url holds a password; take it out"),
         (
             {"path": Path("a"), "start": "yesterday"},
             "start is no time such as 2024-01-01T00:00:00Z: yesterday",

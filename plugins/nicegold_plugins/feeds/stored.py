@@ -6,13 +6,12 @@ import hashlib
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, closing, contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from nicegold import (
-    SECOND,
     Bar,
     Instrument,
     Market,
@@ -37,6 +36,9 @@ _QUOTES = (
 #: After every time.
 _NEVER = (1 << 63) - 1
 _ROWS = 10_000
+#: What libpq takes in a URL's query that must not be on record.
+_SECRET = ("password", "sslpassword")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @plugin
@@ -57,7 +59,8 @@ class Stored:
     def __post_init__(self) -> None:
         if (self.path is None) == (not self.url):
             raise ValueError("name one store: the SQLite file in path, or the PostgreSQL database in url")
-        if urlsplit(self.url).password is not None:
+        url = urlsplit(self.url)
+        if url.password is not None or not parse_qs(url.query).keys().isdisjoint(_SECRET):
             # It would be on record with each run.
             raise ValueError("url holds a password; take it out, and put it in ~/.pgpass or in PGPASSWORD")
         self._length = parse_timeframe(self.timeframe) if self.timeframe else 0
@@ -70,18 +73,15 @@ class Stored:
         with self._read() as connection:
             for row in self._rows(connection):
                 digest.update(repr(row).encode())
-        what = f"{self.timeframe} bars" if self.timeframe else "quotes"
-        return Source(f"{self._store}: {what} of {self.instrument}", digest.hexdigest())
+        return Source(f"{self._store}: {self._what}", digest.hexdigest())
 
     @hookimpl
     def startup(self, instruments: Mapping[str, Instrument]) -> None:
         """Raise UnusableData if the store is not there, or has nothing of it."""
         with self._read() as connection:
             if next(self._rows(connection), None) is None:
-                what = f"{self.timeframe} bars" if self.timeframe else "quotes"
                 raise UnusableData(
-                    f"{self._store} has no {what} of {self.instrument} in that time; "
-                    f"see nicegold data stored {self._store}"
+                    f"{self._store} has no {self._what} in that time; see nicegold data stored {self._store}"
                 )
 
     @hookimpl
@@ -90,6 +90,10 @@ class Stored:
         with self._read() as connection:
             for row in self._rows(connection):
                 yield kind(self.instrument, *row)
+
+    @property
+    def _what(self) -> str:
+        return f"{f'{self.timeframe} bars' if self.timeframe else 'quotes'} of {self.instrument}"
 
     @property
     def _store(self) -> str:
@@ -116,7 +120,7 @@ def _ns(name: str, text: str, otherwise: int) -> int:
         return otherwise
     if moment.tzinfo is None:
         raise ValueError(f"{name} has no zone: {text}; for UTC write {text}Z")
-    return round(moment.astimezone(UTC).timestamp()) * SECOND
+    return (moment - _EPOCH) // timedelta(microseconds=1) * 1000
 
 
 # Connections that only read, closed at the end. Both raise UnusableData that names the store.

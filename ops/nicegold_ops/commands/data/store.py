@@ -6,7 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import click
@@ -14,11 +14,12 @@ import msgspec
 import sqlalchemy as sa
 from rich.console import RenderableType
 
-from nicegold import Defect, OtherTimeframe, name_timeframe
+from nicegold import Defect, name_timeframe
 from nicegold_ops.commands._options import json_option
 from nicegold_ops.commands._output import answer, facts, moment, progress, table
-from nicegold_ops.commands.data._reading import Asked, opened, reading_options
+from nicegold_ops.commands.data._reading import Asked, declared, reading_options, words_of
 from nicegold_ops.errors import ConfigurationError, DataError
+from nicegold_ops.period import nanoseconds
 from nicegold_ops.store import market
 from nicegold_ops.store.market import Held, Kept
 from nicegold_ops.store.place import open_store
@@ -51,10 +52,7 @@ def store(place: str, replace: bool, json_to: Path | None, **typed: object) -> N
     asked = Asked(**typed)  # type: ignore[arg-type]
     if not _is_url(place) and Path(place).exists() and Path(place).samefile(asked.file):
         raise ConfigurationError(f"{place} is the file itself; name another")
-    try:
-        reading = opened(asked, to_look=False)
-    except OtherTimeframe as error:
-        raise DataError(str(error)) from None
+    reading = declared(asked)
     began, dropped = time.perf_counter(), Counter[str]()
 
     def reject(defect: Defect) -> None:
@@ -72,7 +70,7 @@ def store(place: str, replace: bool, json_to: Path | None, **typed: object) -> N
 def _shown(loaded: Loaded, file: Path) -> RenderableType:
     kept, what = loaded.kept, f"{loaded.timeframe} bars" if loaded.timeframe else "quotes"
     rows = kept.new + kept.known + kept.replaced
-    dropped = ", ".join(f"{kind} {count:,}" for kind, count in loaded.dropped.items())
+    dropped = words_of(loaded.dropped)
     name = "url" if _is_url(loaded.store) else "path"
     said = f'use = "stored", {name} = "{loaded.store}", instrument = "{loaded.instrument}"'
     return facts(
@@ -119,9 +117,10 @@ def forget(place: str, before: str, json_to: Path | None) -> None:
 
 def _ns(text: str) -> int:
     try:
-        return int(datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp()) * 1_000_000_000
+        day = date.fromisoformat(text)
     except ValueError:
         raise click.UsageError(f"--before {text} is not a day such as 2024-01-01.") from None
+    return nanoseconds(datetime(day.year, day.month, day.day, tzinfo=UTC))
 
 
 def _is_url(place: str) -> bool:
