@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from functools import reduce
 from operator import or_
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 import msgspec
 import sqlalchemy as sa
@@ -306,6 +306,32 @@ def numbered(events: Iterable[Event]) -> Iterator[tuple[int, Event]]:
             case _:
                 sequence += 1
                 yield sequence, event
+
+
+class Told(NamedTuple):
+    """An event with its number in the run, and the number of the input that it follows from."""
+
+    sequence: int
+    cause: int
+    event: Event
+
+
+def caused(events: Iterable[Event]) -> Iterator[Told]:
+    """What `numbered` gives, each with its cause: itself where it is an input."""
+    cause, sequence, received = 0, 0, False
+    for event in events:
+        match event:
+            case MarketRead():
+                sequence += event.events
+                cause = sequence
+            case Received():
+                received = True
+            case _:
+                sequence += 1
+                if received or type(event) in _MARKET:
+                    cause = sequence
+                received = False
+                yield Told(sequence, cause, event)
 
 
 def tail(store: sa.Engine, run: str) -> Iterator[Event]:

@@ -11,7 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from nicegold import Event
-from nicegold_ops.journal import Journal
+from nicegold_ops.journal import Journal, Told
 from nicegold_ops.store.outbox import publish
 from nicegold_ops.store.projections import project
 
@@ -21,23 +21,20 @@ class ProjectedJournal(Journal):
 
     def __init__(self, *given: Any, wall: Callable[[], int], **named: Any) -> None:
         self._wall = wall
-        #: What waits, with its numbers in the run.
-        self._told: list[Event] = []
-        self._sequences: list[int] = []
+        #: What waits for its block.
+        self._told: list[Told] = []
         super().__init__(*given, **named)
 
     def record(self, event: Event) -> None:
-        self._told.append(event)
-        self._sequences.append(self.sequence + 1)
+        self._told.append(Told(self.sequence + 1, self._cause[0], event))
         super().record(event)
 
     def flush(self) -> None:
         super().flush()
         self._told.clear()
-        self._sequences.clear()
 
     def _add(self, connection: sa.Connection, block: dict[str, Any]) -> None:
         super()._add(connection, block)
         run = block["run"]
-        project(connection, run, self._told, self._sequences)
-        publish(connection, run, self._told, self._sequences, created_at=self._wall())
+        project(connection, run, self._told)
+        publish(connection, run, self._told, created_at=self._wall())

@@ -13,6 +13,7 @@ import msgspec
 import sqlalchemy as sa
 
 from nicegold import Bar, Event, Quote, Snapshot, Started
+from nicegold_ops.journal import Told
 from nicegold_ops.store.tables import cursors, insert_into, outbox
 
 #: The market is everybody's, and a snapshot says again what was said before.
@@ -20,9 +21,7 @@ _UNTOLD = frozenset({Bar, Quote, Snapshot})
 _encode = msgspec.json.Encoder().encode
 
 
-def publish(
-    connection: sa.Connection, run: str, events: Iterable[Event], sequences: Iterable[int], *, created_at: int
-) -> None:
+def publish(connection: sa.Connection, run: str, events: Iterable[Told], *, created_at: int) -> None:
     """Put *events* of *run* into the outbox, in the transaction of *connection*; *created_at* is ns UTC.
 
     The topic is the kind of event. What is there already stays as it is.
@@ -34,8 +33,9 @@ def publish(
             "topic": type(event).__name__,
             "payload": _encode(_public(event)),
             "created_at": created_at,
+            "cause": cause,
         }
-        for sequence, event in zip(sequences, events, strict=True)
+        for sequence, cause, event in events
         if type(event) not in _UNTOLD
     ]
     if rows:

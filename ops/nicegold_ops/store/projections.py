@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from decimal import Decimal
 from functools import cache
-from typing import Any, TypeAlias
+from typing import Any
 
 import sqlalchemy as sa
 from msgspec.structs import replace
@@ -43,6 +43,7 @@ from nicegold.orders import advance
 from nicegold.portfolio import traded
 from nicegold.values import ZERO
 from nicegold_ops.errors import DataError
+from nicegold_ops.journal import Told
 from nicegold_ops.store.place import place_of, sound
 from nicegold_ops.store.rows import (
     fill_in,
@@ -53,7 +54,8 @@ from nicegold_ops.store.rows import (
     row_of_position,
     rows_of_veto,
 )
-from nicegold_ops.store.tables import busts, cursors, fills, insert_into, orders, positions, vetoes
+from nicegold_ops.store.tables import busts, cursors, fills, insert_into, orders, positions, runs, vetoes
+from nicegold_ops.trace import traceparent
 
 #: The reader, in the table of cursors, that the projections are.
 READER = "projections"
@@ -72,7 +74,6 @@ _ADVANCE = (
     Triggered,
     Unknown,
 )
-_Told: TypeAlias = list[tuple[int, Any]]
 
 # Statements are built once: to build one costs more than to run it.
 
@@ -86,6 +87,14 @@ def _select(column: sa.Column[str]) -> sa.Select[Any]:
 
 _ORDERS, _FILLS = _select(orders.c.id), _select(fills.c.order_id)
 _BUSTS, _POSITIONS = _select(busts.c.trade_id), _select(positions.c.symbol)
+_THIS = runs.alias()
+_PARENTS = (
+    sa.select(orders.c.id, orders.c.traceparent)
+    .join(runs, orders.c.run == runs.c.run)
+    .join(_THIS, _THIS.c.started_at > runs.c.started_at)
+    .where(_THIS.c.run == sa.bindparam("of_run"), orders.c.id.in_(sa.bindparam("wanted", expanding=True)))
+    .order_by(runs.c.started_at)
+)
 _MINE = (cursors.c.reader == READER, cursors.c.run == sa.bindparam("of_run"))
 _CURSOR = sa.select(cursors.c.sequence).where(*_MINE)
 _MOVE = (
@@ -95,21 +104,21 @@ _MOVE = (
 )
 
 
-def project(connection: sa.Connection, run: str, events: Iterable[Event], sequences: Iterable[int]) -> None:
-    """Fold *events* of *run*, numbered by *sequences*, into the tables, in the transaction of *connection*.
+def project(connection: sa.Connection, run: str, events: Iterable[Told]) -> None:
+    """Fold *events* of *run* into the tables, in the transaction of *connection*.
 
     What was folded before is passed by, so the same block may come again. Raises DataError when what the
     tables hold of the run cannot be gone on from, and what SQLAlchemy does when they cannot be written.
     """
-    told = [(number, event) for number, event in zip(sequences, events, strict=True) if type(event) in _FOLDS]
+    told = [each for each in events if type(each.event) in _FOLDS]
     if not told:
         return
     with sound(connection.engine):
         news = _news(connection, run, told)
         if news:
             books = _Books(connection, run, news)
-            for sequence, event in news:
-                _FOLDS[type(event)](books, sequence, event)
+            for each in news:
+                _FOLDS[type(each.event)](books, each, each.event)
             books.write()
 
 
@@ -126,26 +135,28 @@ def forget(connection: sa.Connection, run: str) -> None:
     connection.execute(cursors.delete().where(cursors.c.reader == READER, cursors.c.run == run))
 
 
-def _news(connection: sa.Connection, run: str, told: _Told) -> _Told:
+def _news(connection: sa.Connection, run: str, told: list[Told]) -> list[Told]:
     """Those of *told* that were not folded yet; from now on they were."""
-    last = told[-1][0]
-    if connection.execute(_MOVE, {"of_run": run, "before": told[0][0], "last": last}).rowcount:
+    last = told[-1].sequence
+    if connection.execute(_MOVE, {"of_run": run, "before": told[0].sequence, "last": last}).rowcount:
         return told
     known = connection.execute(_CURSOR, {"of_run": run}).scalar()
     if known is None:
         connection.execute(cursors.insert(), {"reader": READER, "run": run, "sequence": last})
         return told
     connection.execute(_MOVE, {"of_run": run, "before": last, "last": last})
-    return [each for each in told if each[0] > known]
+    return [each for each in told if each.sequence > known]
 
 
 class _Books:
     """The part of a run's tables that *told* is about: read at once, changed here, written at once."""
 
-    def __init__(self, connection: sa.Connection, run: str, told: _Told) -> None:
+    def __init__(self, connection: sa.Connection, run: str, told: list[Told]) -> None:
         self._connection, self._run = connection, run
         #: By id, the number under which the order was told, and how far it has come.
         self._orders: dict[str, tuple[int, OrderState]] = {}
+        #: By id, the order's traceparent.
+        self._parents: dict[str, str] = {}
         self._fills: dict[tuple[str, str], Fill] = {}
         self._busted: set[str] = set()
         #: By symbol, with the lot size.
@@ -158,13 +169,15 @@ class _Books:
 
     # What there is.
 
-    def _read(self, told: _Told) -> None:
-        about = {event.order_id for _, event in told if hasattr(event, "order_id")}
+    def _read(self, told: list[Told]) -> None:
+        events: list[Any] = [each.event for each in told]
+        about = {event.order_id for event in events if hasattr(event, "order_id")}
         if not about:
             return
         for row in self._rows(_ORDERS, about):
             self._orders[row.id] = (row.sequence, order_in(row))
-        trades = [event for _, event in told if isinstance(event, Fill | Busted)]
+            self._parents[row.id] = row.traceparent
+        trades = [event for event in events if isinstance(event, Fill | Busted)]
         if not trades:
             return
         for row in self._rows(_FILLS, {each.order_id for each in trades}):
@@ -176,15 +189,16 @@ class _Books:
 
     # What happens.
 
-    def start(self, sequence: int, started: Started) -> None:
+    def start(self, told: Told, started: Started) -> None:
         for each in started.instruments:
             self._positions[each.symbol] = (Position(each.symbol), each.lot_size)
             self._moved[each.symbol] = None
 
-    def take_over(self, sequence: int, snapshot: Snapshot) -> None:
+    def take_over(self, told: Told, snapshot: Snapshot) -> None:
         """What a run begins with, where it goes on from another. A later snapshot says nothing new."""
         if self._knows_anything():
             return
+        self._parents |= self._earlier_parents([state.order.id for state in snapshot.working])
         for state in snapshot.working:
             self._put(0, state)
         for trades in snapshot.trades.values():
@@ -195,26 +209,27 @@ class _Books:
         for position in snapshot.positions:
             self._hold(position)
 
-    def order(self, sequence: int, order: Order) -> None:
-        self._put(sequence, OrderState(order))
+    def order(self, told: Told, order: Order) -> None:
+        self._parents[order.id] = traceparent(self._run, told.cause)
+        self._put(told.sequence, OrderState(order))
 
-    def advance(self, sequence: int, event: Any) -> None:
+    def advance(self, told: Told, event: Any) -> None:
         known = self._orders.get(event.order_id)
         if known is not None:
             self._put(known[0], advance(known[1], event))
 
-    def fill(self, sequence: int, fill: Fill) -> None:
+    def fill(self, told: Told, fill: Fill) -> None:
         if (fill.order_id, fill.trade_id) in self._fills:
             return
-        self._add(sequence, fill)
+        self._add(told.sequence, fill)
         if fill.trade_id not in self._busted:
-            self.advance(sequence, fill)
+            self.advance(told, fill)
             self._trade(fill, fill.signed_quantity)
 
-    def bust(self, sequence: int, busted: Busted) -> None:
+    def bust(self, told: Told, busted: Busted) -> None:
         if busted.trade_id in self._busted:
             return
-        self._bust(sequence, busted)
+        self._bust(told.sequence, busted)
         fill = self._fills.get((busted.order_id, busted.trade_id))
         if fill is None:
             return
@@ -224,13 +239,13 @@ class _Books:
             number, state = known
             self._put(number, replace(state, filled=max(state.filled - fill.quantity, ZERO)))
 
-    def adopt(self, sequence: int, adopted: Adopted) -> None:
+    def adopt(self, told: Told, adopted: Adopted) -> None:
         if adopted.kind == "position":
             before, _ = self._position(adopted.about)
             self._hold(replace(before, quantity=Decimal(adopted.theirs), cost=adopted.amount))
 
-    def veto(self, sequence: int, vetoed: Vetoed) -> None:
-        self._new[vetoes] += rows_of_veto(self._run, sequence, vetoed)
+    def veto(self, told: Told, vetoed: Vetoed) -> None:
+        self._new[vetoes] += rows_of_veto(self._run, told.sequence, vetoed)
 
     # What changes.
 
@@ -239,6 +254,11 @@ class _Books:
             return True
         known = sa.exists().where(orders.c.run == self._run) | sa.exists().where(fills.c.run == self._run)
         return bool(self._connection.execute(sa.select(known)).scalar())
+
+    def _earlier_parents(self, wanted: list[str]) -> dict[str, str]:
+        """The traceparents that orders had in the runs before, the newest run's last."""
+        found = self._connection.execute(_PARENTS, {"of_run": self._run, "wanted": wanted}) if wanted else ()
+        return {row.id: row.traceparent for row in found}
 
     def _put(self, sequence: int, state: OrderState) -> None:
         self._orders[state.order.id] = (sequence, state)
@@ -286,14 +306,17 @@ class _Books:
 
     def write(self) -> None:
         """Put what has changed into the tables."""
-        changed = [row_of_order(self._run, *self._orders[each]) for each in self._changed]
+        changed = [
+            row_of_order(self._run, *self._orders[each], self._parents.get(each, ""))
+            for each in self._changed
+        ]
         moved = [row_of_position(self._run, *self._positions[each]) for each in self._moved]
         for table, rows in {orders: changed, positions: moved, **self._new}.items():
             if rows:
                 self._connection.execute(_upsert(table, self._connection.dialect.name), rows)
 
 
-_FOLDS: dict[type[Event], Callable[[_Books, int, Any], None]] = {
+_FOLDS: dict[type[Event], Callable[[_Books, Told, Any], None]] = {
     Started: _Books.start,
     Snapshot: _Books.take_over,
     Order: _Books.order,

@@ -71,6 +71,7 @@ class Message(msgspec.Struct, frozen=True):
     topic: str
     payload: bytes
     created_at: int
+    cause: int
 
 
 class Block(msgspec.Struct, frozen=True):

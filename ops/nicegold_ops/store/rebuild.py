@@ -7,8 +7,7 @@ from contextlib import contextmanager
 
 import sqlalchemy as sa
 
-from nicegold import Event
-from nicegold_ops.journal import BLOCK_SIZE, numbered, read
+from nicegold_ops.journal import BLOCK_SIZE, Told, caused, read
 from nicegold_ops.store.place import StoreFailed, place_of, said
 from nicegold_ops.store.projections import forget, project
 
@@ -22,9 +21,9 @@ def rebuild(engine: sa.Engine, run: str) -> None:
     """
     with _written(engine) as connection:
         forget(connection, run)
-    for part in _parts(numbered(read(engine, run))):
+    for part in _parts(caused(read(engine, run))):
         with _written(engine) as connection:
-            project(connection, run, [event for _, event in part], [sequence for sequence, _ in part])
+            project(connection, run, part)
 
 
 @contextmanager
@@ -36,8 +35,8 @@ def _written(engine: sa.Engine) -> Iterator[sa.Connection]:
         raise StoreFailed(f"{place_of(engine)} cannot be written: {said(error)}") from None
 
 
-def _parts(events: Iterator[tuple[int, Event]]) -> Iterator[list[tuple[int, Event]]]:
-    part: list[tuple[int, Event]] = []
+def _parts(events: Iterator[Told]) -> Iterator[list[Told]]:
+    part: list[Told] = []
     for each in events:
         part.append(each)
         if len(part) == BLOCK_SIZE:

@@ -29,12 +29,12 @@ _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Replace).decode
 
 
-def row_of_order(run: str, sequence: int, state: OrderState) -> dict[str, Any]:
-    """*sequence* is the number of the Order, 0 when an earlier run told it."""
+def row_of_order(run: str, sequence: int, state: OrderState, parent: str) -> dict[str, Any]:
+    """*sequence* is the number of the Order, 0 when an earlier run told it; *parent* its traceparent."""
     row = asdict(state) | asdict(state.order)
     del row["order"]
     row["asked"] = None if state.asked is None else _encode(state.asked).decode()
-    return {"run": run, "sequence": sequence, **row}
+    return {"run": run, "sequence": sequence, **row, "traceparent": parent}
 
 
 def order_in(row: Any) -> OrderState:

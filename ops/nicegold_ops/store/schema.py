@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from alembic.config import Config
 
 #: The last step in `migrations/versions`, and the one that made what nicegold 0.1 wrote without saying so.
-HEAD = "0004"
+HEAD = "0005"
 _JOURNAL = "0001"
 _MIGRATIONS = Path(__file__).parent / "migrations"
 

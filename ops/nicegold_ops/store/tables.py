@@ -87,7 +87,8 @@ blocks = sa.Table(
 
 # What is made from it. On SQLite a row is in its key's tree: each tree less is a page less in every commit.
 
-#: An order with the terms that it has now, and how far it has come. *asked* is a Replace as JSON.
+#: An order with the terms that it has now, and how far it has come. *asked* is a Replace as JSON. What came
+#: of the order is told under the trace of its *traceparent*; it is empty where nobody knows it.
 orders = sa.Table(
     "orders",
     metadata,
@@ -115,6 +116,7 @@ orders = sa.Table(
     _words("asked", nullable=True),
     sa.Column("unanswered", sa.Integer, nullable=False),
     sa.Column("resent", sa.Boolean, nullable=False),
+    sa.Column("traceparent", Words, nullable=False, server_default=""),
     sa.Index("orders_by_sequence", "run", "sequence", "id"),
     sqlite_with_rowid=False,
 )
@@ -184,6 +186,7 @@ vetoes = sa.Table(
 )
 #: What others are to be told: an event as JSON. A run has one writer, so its rows are committed in the
 #: order of their sequences; a number counted over all runs would not be, and a reader could pass one by.
+#: *cause* is the number of the input that the event follows from, 0 where nobody knows it.
 outbox = sa.Table(
     "outbox",
     metadata,
@@ -191,6 +194,18 @@ outbox = sa.Table(
     _key("sequence"),
     _words("topic"),
     sa.Column("payload", sa.LargeBinary, nullable=False),
+    _numbered("created_at"),
+    sa.Column("cause", sa.BigInteger, nullable=False, server_default="0"),
+    sqlite_with_rowid=False,
+)
+#: How plugins were called, in blocks that are chained as the journal's are: see `calls.py`.
+calls = sa.Table(
+    "calls",
+    metadata,
+    _words("run", key=True),
+    _key("number"),
+    sa.Column("payload", sa.LargeBinary, nullable=False),
+    sa.Column("digest", sa.LargeBinary, nullable=False),
     _numbered("created_at"),
     sqlite_with_rowid=False,
 )

@@ -12,7 +12,7 @@ from nicegold_ops.journal import Journal, Run
 from nicegold_ops.store.outbox import cursor_of, discard, move_cursor, publish
 from nicegold_ops.store.place import open_store
 from nicegold_ops.store.queries import outbox_after, runs_behind
-from tests.ops.store.test_projections import STARTED, books
+from tests.ops.store.test_projections import STARTED, books, numbered_from
 
 RUNS = [Run("a", "live", 1), Run("b", "paper", 2), Run("c", "backtest", 3)]
 GONE = Expired(order_id="s-1", time=1)
@@ -29,7 +29,7 @@ def store(store: sa.Engine) -> sa.Engine:
 
 def put(store: sa.Engine, run: str, *events: Event, first: int = 1) -> None:
     with store.begin() as connection:
-        publish(connection, run, events, range(first, first + len(events)), created_at=7)
+        publish(connection, run, numbered_from(first, *events), created_at=7)
 
 
 def payloads(store: sa.Engine, run: str, sequence: int = 0) -> list[tuple[int, str, Any]]:
@@ -93,7 +93,7 @@ def test_a_reader_misses_nothing_where_another_run_commits_first(server):
     """Two accounts write at once: what began first ends last, and is read all the same."""
     store = open_store(server.url(server.new_database()))
     with store.connect() as slow:
-        publish(slow, "a", [GONE], [1], created_at=7)
+        publish(slow, "a", numbered_from(1, GONE), created_at=7)
         put(store, "b", GONE)
         with store.begin() as connection:
             assert {"b": 0} == runs_behind(connection, "shipper")

@@ -37,14 +37,15 @@ ROW = {
     "runs": "'run-' || substr('' || (10000000 + i), 2), 'paper', i",
     "blocks": f"{_OF_RUN}, {_NUMBER}, 10 * ({_NUMBER}) + 1, 10 * ({_NUMBER}) + 10, {{bytes}}, {{bytes}}",
     "orders": f"{_OF_RUN}, 's-' || (100000 + {_NUMBER}), {_NUMBER} + 1, {_ORDER}, NULL, NULL, NULL, 'gtc', "
-    f"0, false, '', '', i, 'filled', {_ONE}, false, '', NULL, 0, false",
+    f"0, false, '', '', i, 'filled', {_ONE}, false, '', NULL, 0, false, ''",
     "fills": f"{_OF_RUN}, 's-' || (100000 + {_NUMBER}), 't-1', {_NUMBER} + 1, i, 'script', 'XAUUSD', 'buy', "
     f"{_ONE}, {_ONE}, {_ONE}, {_ONE}",
     "busts": f"{_OF_RUN}, 't-' || (100000 + {_NUMBER}), {_NUMBER} + 1, 's-1', i, ''",
     "positions": f"'run-' || substr('' || (10000000 + i / 100), 2), 'S' || (100 + i % 100), "
     f"{_ONE}, {_ONE}, {_ONE}, {_ONE}",
     "vetoes": f"{_OF_RUN}, {_NUMBER} + 1, 0, 'plugin-' || (i % 5), 'large', i, 's-1', {_ORDER}, NULL, NULL",
-    "outbox": f"{_OF_RUN}, {_NUMBER} + 1, 'Fill', {{bytes}}, i",
+    "outbox": f"{_OF_RUN}, {_NUMBER} + 1, 'Fill', {{bytes}}, i, i",
+    "calls": f"{_OF_RUN}, {_NUMBER} + 1, {{bytes}}, {{bytes}}, i",
     "cursors": "'shipper', 'run-' || substr('' || (10000000 + i), 2), 1",
     # Minutes of ten symbols, and two quotes in each second of them.
     "bars": f"'S' || (i / {EACH}), {MINUTE}, {MINUTE} * ({_NUMBER}), {MINUTE} * ({_NUMBER} + 1), "

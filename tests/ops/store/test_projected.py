@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 import sqlalchemy as sa
 
-from nicegold import Accepted, Bar, Canceled, Event
+from nicegold import Accepted, Bar, Canceled, Event, Order
 from nicegold.testing import START, bar
 from nicegold_ops.journal import JournalFailed, Run, numbered, read
 from nicegold_ops.projected import ProjectedJournal
@@ -15,6 +15,7 @@ from nicegold_ops.store.place import open_store
 from nicegold_ops.store.queries import outbox_after
 from nicegold_ops.store.rebuild import rebuild
 from nicegold_ops.store.tables import blocks, orders
+from nicegold_ops.trace import traceparent
 from tests.ops.store.books import rows_of
 from tests.ops.store.test_projections import STARTED, bust, fill, order
 
@@ -28,9 +29,11 @@ def journal(store: sa.Engine) -> ProjectedJournal:
     return projected(store)
 
 
-def projected(store: sa.Engine, wall: Callable[[], int] = lambda: 7, **terms: bool) -> ProjectedJournal:
+def projected(
+    store: sa.Engine, wall: Callable[[], int] = lambda: 7, cause: list[int] | None = None, **terms: bool
+) -> ProjectedJournal:
     given = {"durable": True, "by_reference": False} | terms
-    return ProjectedJournal(store, Run(RUN, "live", 1), cause=[0], wall=wall, **given)
+    return ProjectedJournal(store, Run(RUN, "live", 1), cause=cause or [0], wall=wall, **given)
 
 
 def sent(store: sa.Engine) -> list[tuple[int, str, int]]:
@@ -38,14 +41,34 @@ def sent(store: sa.Engine) -> list[tuple[int, str, int]]:
         return [(each.sequence, each.topic, each.created_at) for each in outbox_after(connection, RUN, 0)]
 
 
-def test_the_tables_are_what_a_rebuild_makes_of_the_journal(journal, store):
-    for event in TOLD:
+def test_the_tables_are_what_a_rebuild_makes_of_the_journal(store):
+    cause = [0]
+    journal = projected(store, cause=cause)
+    for number, event in enumerate(TOLD, 1):
+        # What came from outside is its own cause, as the engine says it; an order comes of the bar before it.
+        cause[0] = cause[0] if isinstance(event, Order) else number
         journal.record(event)
 
     written = rows_of(store, RUN)
     rebuild(store, RUN)
     assert rows_of(store, RUN) == written
     assert all(written[name] for name in ("orders", "fills", "busts", "positions"))
+
+
+def test_an_order_carries_the_trace_of_the_input_from_which_it_came(store):
+    cause = [0]
+    journal = projected(store, cause=cause)
+    for number, event in enumerate(TOLD, 1):
+        cause[0] = cause[0] if isinstance(event, Order) else number
+        journal.record(event)
+    journal.flush()
+
+    [row] = rows_in(store, orders)
+    assert 2 == TOLD.index(order())
+    assert traceparent(RUN, 2) == row.traceparent
+    with store.connect() as connection:
+        told = outbox_after(connection, RUN, 0)
+    assert [(1, 1), (3, 2), (4, 4), (5, 5), (7, 7), (8, 8)] == [(each.sequence, each.cause) for each in told]
 
 
 def test_each_event_that_others_are_told_is_in_the_outbox_with_its_number_and_the_time(store):

@@ -28,6 +28,7 @@ from nicegold import (
     OrderType,
     Portfolio,
     Position,
+    Quote,
     Rejected,
     Replace,
     Replaced,
@@ -39,7 +40,7 @@ from nicegold import (
 )
 from nicegold.testing import ACCOUNT, GOLD, START
 from nicegold_ops.errors import DataError
-from nicegold_ops.journal import Journal, Run
+from nicegold_ops.journal import Journal, Run, Told
 from nicegold_ops.store.place import StoreFailed, open_store
 from nicegold_ops.store.projections import project
 from nicegold_ops.store.queries import newest_orders, newest_vetoes, order_with_fills
@@ -81,10 +82,15 @@ def bust(trade: int = 1, number: int = 1) -> Busted:
     return Busted(order_id=f"s-{number}", trade_id=f"t-{trade}", time=START, reason="erroneous")
 
 
+def numbered_from(first: int, *events: Event) -> list[Told]:
+    """*events*, each an input of its own."""
+    return [Told(sequence, sequence, event) for sequence, event in enumerate(events, first)]
+
+
 def told(store: sa.Engine, *events: Event, first: int = 1, run: str = RUN) -> None:
     """Project *events*, numbered from *first*, as one block."""
     with store.begin() as connection:
-        project(connection, run, events, range(first, first + len(events)))
+        project(connection, run, numbered_from(first, *events))
 
 
 def state_of(store: sa.Engine, number: int = 1) -> tuple[OrderStatus, Decimal]:
@@ -362,13 +368,13 @@ def write(
     """
     name = next(_names)
     journal = Journal(store, Run(name, "paper", 1), cause=[0], durable=False, by_reference=True)
-    waiting: list[tuple[int, Event]] = []
-    sequence = 0
+    waiting: list[Told] = []
+    sequence = cause = 0
 
     def flush() -> None:
         for _ in range(2 if again else 1):
             with store.begin() as connection:
-                project(connection, name, [each for _, each in waiting], [number for number, _ in waiting])
+                project(connection, name, waiting)
         waiting.clear()
 
     for what in told:
@@ -376,11 +382,13 @@ def write(
             journal.read[Bar][0] += what
             journal.read[Bar][1] = START
             sequence += what
+            cause = sequence
             continue
         sequence += 1
+        cause = sequence if isinstance(what, Bar | Quote) else cause
         journal.record(what)
         portfolio.apply(what)
-        waiting.append((sequence, what))
+        waiting.append(Told(sequence, cause, what))
         if len(waiting) >= cut:
             flush()
     journal.flush()

@@ -22,14 +22,14 @@ from nicegold_ops.store.queries import (
     veto_counts,
 )
 from nicegold_ops.store.tables import blocks
-from tests.ops.store.test_projections import STARTED, books, bust, fill, order
+from tests.ops.store.test_projections import STARTED, books, bust, fill, numbered_from, order
 
 RUNS = [Run("a", "live", 1), Run("b", "paper", 2), Run("c", "paper", 2), Run("d", "backtest", 3)]
 
 
 def told(store: sa.Engine, *events: Event, run: str = "a") -> None:
     with store.begin() as connection:
-        project(connection, run, [STARTED, *events], range(1, len(events) + 2))
+        project(connection, run, numbered_from(1, STARTED, *events))
 
 
 def vetoed(number: int, *plugins: str) -> Vetoed:
