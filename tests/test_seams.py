@@ -46,6 +46,8 @@ SEAMS = (
     # What is told of a run: it never changes what is decided.
     Seam("nicegold_ops.telemetry.flight", "disk", "a ring in a mapped file, which survives the process"),
     Seam("nicegold_ops.telemetry.logs", "disk", "the log's file"),
+    Seam("nicegold_ops.telemetry.tracer", "threading.Thread", "nobody waits for the trace store"),
+    Seam("nicegold_ops.witness", "threading.Thread", "reads the recorder beside the trading thread"),
     Seam("nicegold_ops.telemetry.http", "network thread", "serves metrics and health"),
     Seam("nicegold_ops.telemetry.watch", "time.perf_counter", "looks whether the clock is the one C reads"),
     Seam("nicegold_ops.telemetry.collector", "platform.python_version", "a label of nicegold_build_info"),

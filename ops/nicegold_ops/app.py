@@ -6,15 +6,18 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
 from nicegold import Account, Event, Instrument, Portfolio, Snapshot, Source, Started
 from nicegold.engine import Engine
 from nicegold.host import Enabled, Host, PluginRefused
-from nicegold_ops.config import Settings, build
+from nicegold_ops.calls import CallLog
+from nicegold_ops.config import Settings, TraceSettings, build
 from nicegold_ops.curve import Curve
 from nicegold_ops.errors import ConfigurationError, DataError, PluginError
 from nicegold_ops.fence import Fence, fence_of
@@ -27,6 +30,10 @@ from nicegold_ops.recovery import last_state, refuse_unsound
 from nicegold_ops.replayed import Answers, in_place_of
 from nicegold_ops.telemetry import Telemetry
 from nicegold_ops.valuation import Valuation
+from nicegold_ops.witness import Witness
+
+if TYPE_CHECKING:
+    from nicegold_ops.telemetry.tracer import Tracer
 
 #: Under this name the pager watches; a configured plugin cannot have it.
 PAGER = "pager"
@@ -34,6 +41,8 @@ PAGER = "pager"
 LEAVES = frozenset({"paper", "live"})
 #: Seconds without a handled event after which the engine is not alive; slow paces get three events.
 _PATIENCE = 60.0
+#: Seconds of a call above which its cycle is on record, where nobody said otherwise.
+_BUDGET = 0.05
 
 
 @dataclass(frozen=True)
@@ -56,6 +65,8 @@ class App:
     liveness: Liveness
     sources: Mapping[str, Source]
     fence: Fence | None = None
+    #: Reads how plugins are called, in a session.
+    witness: Witness | None = None
     #: Where the last live run ended, and this one goes on.
     resumed: Snapshot | None = None
 
@@ -77,6 +88,8 @@ class App:
         """Write what waits and let go of files and threads."""
         if self.pager is not None:
             self.pager.stop()
+        if self.witness is not None:
+            self.witness.close()
         try:
             self.journal.flush()
         finally:
@@ -121,7 +134,9 @@ def bootstrap(
         again = _is_readable_again(host, sources)
         account = Account(settings.run.cash, settings.run.currency)
         resumed = _resumed(store, run, account, settings) if run.mode == "live" else None
-        journal = _journal(store, run, telemetry, again, fence)
+        log = CallLog(run.run)
+        witness = _witness(settings, run, telemetry, log) if leaves else None
+        journal = _journal(store, run, telemetry, again, fence, log)
         undo.pop_all()
     portfolio = Portfolio(account, settings.instruments)
     telemetry.watch_portfolio(portfolio)
@@ -134,7 +149,7 @@ def bootstrap(
         host=host,
         engine=Engine(
             host,
-            recorded(journal, telemetry),
+            recorded(journal, telemetry, witness),
             portfolio,
             cause=telemetry.cause,
             flatten=settings.run.on_halt == "flatten",
@@ -151,6 +166,7 @@ def bootstrap(
         liveness=Liveness(_patience(settings), monotonic, host.call("health")),
         sources=sources,
         fence=fence,
+        witness=witness,
         resumed=resumed,
     )
 
@@ -166,8 +182,48 @@ def _resumed(store: sa.Engine, run: Run, account: Account, settings: Settings) -
     return last_state(store, run, account, settings.instruments)
 
 
+def _witness(settings: Settings, run: Run, telemetry: Telemetry, log: CallLog) -> Witness:
+    """Nobody asked for traces: then it keeps what goes on record."""
+    traces = settings.traces
+    tracer = None if traces is None else _tracer(traces, run, telemetry)
+    budget = _BUDGET if traces is None else traces.budget
+    cycles = telemetry.cycles(every=0 if traces is None else traces.every, budget=budget)
+    witness = Witness(cycles, telemetry.cause, log, budget=budget, tracer=tracer)
+    telemetry.watch_losses(
+        {
+            ("call", "overwritten"): lambda: cycles.missed,
+            ("call", "unwritten"): lambda: log.dropped,
+            ("event", "unheard"): lambda: witness.unheard,
+        }
+    )
+    return witness
+
+
+def _tracer(traces: TraceSettings, run: Run, telemetry: Telemetry) -> Tracer:
+    # OpenTelemetry is imported where it is used.
+    try:
+        from nicegold_ops.telemetry.spans import Spans
+        from nicegold_ops.telemetry.tracer import Tracer, otlp
+    except ModuleNotFoundError as error:
+        raise ConfigurationError(
+            f"[traces] needs {error.name}, which is not installed: pip install nicegold[traces]"
+        ) from None
+    spans = Spans(run.run, run.mode, telemetry.kind_of, version("nicegold"), telemetry.wall)
+    tracer = Tracer(spans, otlp(traces.endpoint))
+    telemetry.watch_exports("trace", lambda: tracer.exported)
+    telemetry.watch_losses(
+        {("trace", reason): partial(tracer.dropped.__getitem__, reason) for reason in tracer.dropped}
+    )
+    return tracer
+
+
 def _journal(
-    store: sa.Engine, run: Run, telemetry: Telemetry, by_reference: bool, fence: Fence | None
+    store: sa.Engine,
+    run: Run,
+    telemetry: Telemetry,
+    by_reference: bool,
+    fence: Fence | None,
+    log: CallLog,
 ) -> Journal:
     """With tables where somebody looks at the run while it goes on; others are made when they are wanted."""
     if run.mode not in LEAVES:
@@ -180,6 +236,7 @@ def _journal(
         by_reference=by_reference,
         guard=None if fence is None else fence.check,
         wall=telemetry.wall,
+        calls=log,
     )
 
 
@@ -256,15 +313,25 @@ def _patience(settings: Settings) -> float:
     return max(_PATIENCE, 3.0 / pace) if pace else _PATIENCE
 
 
-def recorded(journal: Journal, telemetry: Telemetry) -> Callable[[Event], None]:
-    """The record port: first where it cannot be lost, then counted."""
+def recorded(
+    journal: Journal, telemetry: Telemetry, witness: Witness | None = None
+) -> Callable[[Event], None]:
+    """The record port: first where it cannot be lost, then counted, and heard where somebody listens."""
     record, count = journal.record, telemetry.count
 
     def both(event: Event) -> None:
         record(event)
         count(event)
 
-    return both
+    if witness is None:
+        return both
+    hear = witness.hear
+
+    def all_three(event: Event) -> None:
+        both(event)
+        hear(event)
+
+    return all_three
 
 
 def _day_of(instruments: Mapping[str, Instrument]) -> Callable[[int], int]:

@@ -27,7 +27,16 @@ from nicegold_ops.setting import Setting, settings_of, shown, words
 from nicegold_ops.suggest import did_you_mean, nearest
 from nicegold_ops.toml import Document, Key, Place, key_to_toml, table_to_toml, to_toml
 
-__all__ = ["PluginSettings", "RunSettings", "Settings", "build", "installed", "load", "parse"]
+__all__ = [
+    "PluginSettings",
+    "RunSettings",
+    "Settings",
+    "TraceSettings",
+    "build",
+    "installed",
+    "load",
+    "parse",
+]
 
 Made = TypeVar("Made")
 
@@ -84,6 +93,26 @@ class RunSettings(msgspec.Struct, frozen=True, kw_only=True):
             _refuse_as_store(self.store)
 
 
+class TraceSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a session's traces go, and which.
+
+    *endpoint* takes OTLP over HTTP. Keys that it wants are not put here, but as headers into the
+    environment's OTEL_EXPORTER_OTLP_HEADERS. A cycle from which an order, a veto or an error follows is
+    always kept, and so is one in which a call takes longer than *budget* seconds; of the others one in
+    *every*, none for 0.
+    """
+
+    endpoint: Annotated[
+        str,
+        msgspec.Meta(
+            pattern="^https?://[^@]+$",
+            description='the URL of an OTLP endpoint, such as "http://127.0.0.1:4318/v1/traces"',
+        ),
+    ]
+    every: Annotated[int, msgspec.Meta(ge=0, le=2**31, description="a whole number, 0 or above")] = 1000
+    budget: Annotated[float, msgspec.Meta(gt=0, description="seconds, above 0")] = 0.05
+
+
 def _refuse_as_store(url: str) -> None:
     # All of SQLAlchemy for one text: only where there is one.
     from nicegold_ops.store.place import url_of
@@ -119,6 +148,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     instruments: dict[str, Instrument]
     plugins: tuple[PluginSettings, ...]
     text: str
+    traces: TraceSettings | None = None
 
 
 def load(path: Path | str, overrides: Iterable[str] = ()) -> Settings:
@@ -210,9 +240,11 @@ class _Reading:
         if not instruments:
             self._note((), "there is no instrument; add a table such as [instruments.XAUUSD]")
         plugins = [self._plugin(key, instruments) for key in self._tables_of("plugins")]
+        traces = self._traces() if "traces" in self._document.tables else None
         if self._problems or run is None:
             raise _error(self._problems)
         return Settings(
+            traces=traces,
             run=run,
             instruments={name: found for name, found in instruments.items() if found is not None},
             plugins=tuple(found for found in plugins if found is not None),
@@ -225,6 +257,11 @@ class _Reading:
         key = ("run",)
         values = self._values(key, settings_of(RunSettings))
         return None if values is None else self._made(key, values, RunSettings)
+
+    def _traces(self) -> TraceSettings | None:
+        key = ("traces",)
+        values = self._values(key, settings_of(TraceSettings))
+        return None if values is None else self._made(key, values, TraceSettings)
 
     def _instrument(self, key: Key) -> Instrument | None:
         values = self._values(key, instrument_settings())
@@ -348,7 +385,7 @@ class _Reading:
             self._note(place, f"{_title(key)} instrument is {shown(symbol)}, which is not configured{hint}")
 
 
-_TABLES = ("run", "instruments", "plugins")
+_TABLES = ("run", "instruments", "plugins", "traces")
 _USE = Setting("use", str)
 _HOURS = Annotated[
     str,

@@ -11,16 +11,25 @@ from typing import Any
 import sqlalchemy as sa
 
 from nicegold import Event
+from nicegold_ops.calls import CallLog, write
 from nicegold_ops.journal import Journal, Told
 from nicegold_ops.store.outbox import publish
 from nicegold_ops.store.projections import project
 
 
 class ProjectedJournal(Journal):
-    """Writes one run and what is made of it. *wall* is a clock in ns UTC; for the rest see `Journal`."""
+    """Writes one run and what is made of it. *wall* is a clock in ns UTC; for the rest see `Journal`.
 
-    def __init__(self, *given: Any, wall: Callable[[], int], **named: Any) -> None:
+    What *calls* has is written along.
+    """
+
+    def __init__(
+        self, *given: Any, wall: Callable[[], int], calls: CallLog | None = None, **named: Any
+    ) -> None:
         self._wall = wall
+        self._calls = calls
+        #: Blocks of calls that go with the next transaction.
+        self._due: list[dict[str, Any]] = []
         #: What waits for its block.
         self._told: list[Told] = []
         super().__init__(*given, **named)
@@ -30,11 +39,21 @@ class ProjectedJournal(Journal):
         super().record(event)
 
     def flush(self) -> None:
+        if self._calls is not None:
+            self._due = self._calls.due(self._wall())
+        blocks = self._number
         super().flush()
+        if self._due and self._number == blocks:
+            self._commit(self._add_calls)
         self._told.clear()
+        self._due = []
 
     def _add(self, connection: sa.Connection, block: dict[str, Any]) -> None:
         super()._add(connection, block)
         run = block["run"]
+        self._add_calls(connection)
         project(connection, run, self._told)
         publish(connection, run, self._told, created_at=self._wall())
+
+    def _add_calls(self, connection: sa.Connection) -> None:
+        write(connection, self._due)

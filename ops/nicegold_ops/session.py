@@ -154,6 +154,8 @@ def paper(
     venue is right about what differs when our books and its are first compared.
     """
     began = timer()
+    if app.witness is not None:
+        app.witness.start()
     _start(app)
     if app.resumed is not None:
         app.engine.handle(app.resumed)
@@ -260,6 +262,8 @@ def _handle(app: App, market: Market, feed: str) -> None:
 
 def _end(app: App, reason: str) -> None:
     app.engine.finish(reason)
+    if app.witness is not None:
+        app.witness.close()
     app.journal.flush()
     app.valuation.settle()
 
@@ -389,6 +393,8 @@ def _consume(
         try:
             item = inbox.get(timeout=_IDLE_SECONDS)
         except queue.Empty:
+            if app.witness is not None:
+                app.witness.rest()
             app.journal.flush()
             continue
         match item:

@@ -17,6 +17,7 @@ from nicegold_ops.telemetry.backlog import Backlog
 from nicegold_ops.telemetry.books import Books
 from nicegold_ops.telemetry.collector import Collector, Plugin
 from nicegold_ops.telemetry.counts import LabelGuard
+from nicegold_ops.telemetry.cycles import Cycles
 from nicegold_ops.telemetry.events import UNKNOWN, EventCounters
 from nicegold_ops.telemetry.feeds import Delivered, Feeds
 from nicegold_ops.telemetry.flight import FILE, FlightRecorder
@@ -79,6 +80,22 @@ class Telemetry:
         #: Gives the cells in which a feed's messages are counted, with the time that `wall` tells.
         self.feed_cells: Callable[[str], Delivered] = self._feeds.cells
 
+    def cycles(self, *, every: int, budget: float) -> Cycles:
+        """A reader of all calls from now on; see `Cycles`."""
+        return Cycles(self._watch, self._recorder.utc, every=every, budget=budget)
+
+    def kind_of(self, plugin: str) -> str:
+        """What the *plugin* of that name is."""
+        return self._collector.plugins.get(plugin, Plugin()).kind
+
+    def watch_losses(self, losses: Mapping[tuple[str, str], Callable[[], int]]) -> None:
+        """Show what was not kept, by signal and reason, at each scrape."""
+        self._collector.losses.update(losses)
+
+    def watch_exports(self, signal: str, exported: Callable[[], int]) -> None:
+        """Show how much of *signal* arrived where it is sent."""
+        self._collector.exports[signal] = exported
+
     def describe(self, plugins: Mapping[str, Enabled]) -> None:
         """Learn what the plugins are, before they trade: their kinds are labels."""
         versions = _versions()
@@ -107,7 +124,7 @@ class Telemetry:
 
     def watch_log(self, unwritten: list[int]) -> None:
         """Show how many lines of the log are *unwritten*, a cell."""
-        self._collector.unwritten = unwritten
+        self.watch_losses({("log", "unwritable"): lambda: unwritten[0]})
 
     def beat(self, component: str) -> None:
         """*component* has completed a piece of its work."""

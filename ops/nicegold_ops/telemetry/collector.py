@@ -59,13 +59,18 @@ class Collector(Base):
         self.books: Books | None = None
         self.queues: dict[str, Callable[[], int]] = {}
         self.heartbeats: dict[str, int] = {}
-        self.unwritten = [0]
+        #: By signal and reason, how much was not kept.
+        self.losses: dict[tuple[str, str], Callable[[], int]] = {
+            ("metric", "cardinality"): lambda: guard.overflow[0],
+            ("log", "unwritable"): lambda: 0,
+        }
+        #: By signal, how much arrived elsewhere.
+        self.exports: dict[str, Callable[[], int]] = {}
         self.errors = {"event": 0, "scrape": 0}
         self._recorder = recorder
         self._watch = watch
         self._events = events
         self._feeds = feeds
-        self._guard = guard
         self._settle = settle
 
     def collect(self) -> Iterator[Family]:
@@ -142,11 +147,9 @@ class Collector(Base):
     def _self(self, totals: AllTotals) -> Iterator[Family]:
         errors = {"call": self._watch.errors, **self.errors}
         yield metrics.TELEMETRY_ERRORS.family(((signal,), count) for signal, count in errors.items())
-        yield metrics.TELEMETRY_DROPPED.family(
-            [
-                (("metric", "cardinality"), self._guard.overflow[0]),
-                (("log", "unwritable"), self.unwritten[0]),
-            ]
+        yield metrics.TELEMETRY_DROPPED.family((key, lost()) for key, lost in list(self.losses.items()))
+        yield metrics.TELEMETRY_EXPORTED.family(
+            ((signal,), exported()) for signal, exported in list(self.exports.items())
         )
 
     def _kind(self, plugin: str) -> str:

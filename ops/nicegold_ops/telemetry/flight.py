@@ -172,6 +172,10 @@ class FlightRecorder:
         self._rings.append(ring)
         return ring
 
+    def utc(self, clock: float) -> int:
+        """ns UTC when the clock showed *clock* s."""
+        return self._header.utc(clock)
+
     def seconds(self, clock: float) -> float:
         """s UTC when the clock showed *clock* s; 0 for 0, which is never."""
         return self._header.utc(clock) / 1e9 if clock else 0.0

@@ -173,4 +173,11 @@ TELEMETRY_DROPPED = Metric(
     ("signal", "reason"),
 )
 
+TELEMETRY_EXPORTED = Metric(
+    "nicegold_telemetry_exported_total",
+    "counter",
+    "What arrived where telemetry is sent: spans in the trace store.",
+    ("signal",),
+)
+
 METRICS = tuple(each for each in list(globals().values()) if isinstance(each, Metric))

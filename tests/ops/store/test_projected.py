@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -32,7 +33,7 @@ def journal(store: sa.Engine) -> ProjectedJournal:
 def projected(
     store: sa.Engine, wall: Callable[[], int] = lambda: 7, cause: list[int] | None = None, **terms: bool
 ) -> ProjectedJournal:
-    given = {"durable": True, "by_reference": False} | terms
+    given: dict[str, Any] = {"durable": True, "by_reference": False} | terms
     return ProjectedJournal(store, Run(RUN, "live", 1), cause=cause or [0], wall=wall, **given)
 
 

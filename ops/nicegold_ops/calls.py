@@ -1,0 +1,131 @@
+"""How plugins were called, on record: in blocks beside the journal's, chained as those are.
+
+A line is a `Cycle` that is worth keeping, with each of its calls, or a `Count` of all calls since the one
+before it, with a digest of their records: so each call is proven, and none is written singly. A block goes
+with the journal's next transaction, once a second at most: an order's way to the disk is not made longer.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import deque
+from collections.abc import Iterator
+from typing import Any, TypeAlias
+
+import msgspec
+import sqlalchemy as sa
+
+from nicegold_ops.errors import DataError
+from nicegold_ops.store.place import place_of, readable
+from nicegold_ops.store.tables import calls
+from nicegold_ops.telemetry.cycles import Count, Cycle
+
+Line: TypeAlias = Cycle | Count
+_GENESIS = bytes(32)
+#: ns between two blocks.
+_EACH = 1_000_000_000
+#: Lines in a block, and blocks that wait for a transaction before lines are dropped.
+_LINES = 1000
+_MOST = 100 * _LINES
+_encode = msgspec.json.Encoder().encode
+_decoder: msgspec.json.Decoder[Line] = msgspec.json.Decoder(Line)
+_ADD = calls.insert()
+
+
+class CallBlock(msgspec.Struct, frozen=True):
+    """A block as it is stored; *created_at* is ns UTC."""
+
+    run: str
+    number: int
+    payload: bytes
+    digest: bytes
+    created_at: int
+
+    @property
+    def lines(self) -> list[Line]:
+        """What it says. Raises DataError where it is no such block."""
+        try:
+            return _decoder.decode_lines(self.payload)
+        except ValueError as error:
+            raise DataError(
+                f"block {self.number} of the calls of {self.run} cannot be read: {error}"
+            ) from None
+
+
+class CallLog:
+    """Takes lines from the thread that reads the recorder, for the one that writes the journal."""
+
+    def __init__(self, run: str) -> None:
+        #: Lines that there was no room for.
+        self.dropped = 0
+        self._run = run
+        self._lines: deque[bytes] = deque()
+        self._number = 0
+        self._digest = _GENESIS
+        self._newest = 0
+        self._is_last = False
+
+    def put(self, line: Line) -> None:
+        """Take *line*, at once."""
+        if len(self._lines) < _MOST:
+            self._lines.append(_encode(line) + b"\n")
+        else:
+            self.dropped += 1
+
+    def close(self) -> None:
+        """No line comes any more; what waits is due at once."""
+        self._is_last = True
+
+    def due(self, now: int) -> list[dict[str, Any]]:
+        """Rows of what waits, if a second has passed since the last ones, at *now* (ns UTC)."""
+        if not self._lines or not (self._is_last or abs(now - self._newest) >= _EACH):
+            return []
+        self._newest = now
+        return list(self._blocks(now))
+
+    def _blocks(self, now: int) -> Iterator[dict[str, Any]]:
+        while self._lines:
+            count = min(_LINES, len(self._lines))
+            payload = b"".join(self._lines.popleft() for _ in range(count))
+            self._digest = hashlib.sha256(self._digest + payload).digest()
+            yield {
+                "run": self._run,
+                "number": self._number,
+                "payload": payload,
+                "digest": self._digest,
+                "created_at": now,
+            }
+            self._number += 1
+
+
+def write(connection: sa.Connection, rows: list[dict[str, Any]]) -> None:
+    """Write what `CallLog.due` gave, in the transaction of *connection*."""
+    if rows:
+        connection.execute(_ADD, rows)
+
+
+def blocks_of(store: sa.Engine, run: str, after: int = -1, *, limit: int = 1000) -> list[CallBlock]:
+    """The blocks of *run* after the number *after*, *limit* at most, as they are stored."""
+    query = (
+        sa.select(*(calls.c[name] for name in CallBlock.__struct_fields__))
+        .where(calls.c.run == run, calls.c.number > after)
+        .order_by(calls.c.number)
+        .limit(limit)
+    )
+    with readable(store), store.connect() as connection:
+        return [CallBlock(*row) for row in connection.execute(query)]
+
+
+def read(store: sa.Engine, run: str) -> Iterator[CallBlock]:
+    """The blocks of *run*, their chain followed. Raises DataError at the first that is not sound."""
+    digest, number = _GENESIS, 0
+    while blocks := blocks_of(store, run, number - 1):
+        for block in blocks:
+            digest = hashlib.sha256(digest + block.payload).digest()
+            if block.number != number or block.digest != digest:
+                raise DataError(
+                    f"{place_of(store)}: block {number} of the calls of run {run} is missing or was changed; "
+                    "those before it are sound"
+                )
+            yield block
+            number += 1

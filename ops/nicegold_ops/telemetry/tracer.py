@@ -1,0 +1,94 @@
+"""Cycles on their way to a trace store: a queue of a bounded length, and a thread that empties it.
+
+Nobody waits for the store. What it does not take in time is dropped and counted.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Iterable
+
+from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
+
+from nicegold import Event
+from nicegold_ops.telemetry.cycles import Cycle
+from nicegold_ops.telemetry.spans import Spans
+
+#: Spans that wait, some 30 MB: a minute of fifty orders a second with twenty plugins.
+_MOST = 30_000
+_BATCH = 512
+#: Seconds between two looks at a queue that was empty, and that the last batches have when a run ends.
+_PAUSE = 0.5
+_LAST = 5.0
+
+
+class Tracer:
+    """Sends what *spans* makes of cycles through *exporter*, *most* of which may wait."""
+
+    def __init__(self, spans: Spans, exporter: SpanExporter, *, most: int = _MOST) -> None:
+        self.exported = 0
+        #: Spans that did not arrive, by reason.
+        self.dropped = {"queue_full": 0, "refused": 0}
+        self._spans = spans
+        self._exporter = exporter
+        self._most = most
+        self._waiting: deque[ReadableSpan] = deque()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="traces", daemon=True)
+
+    def start(self) -> None:
+        """Send what comes until `close`."""
+        self._thread.start()
+
+    def tell(self, cycle: Cycle, events: list[Event]) -> None:
+        """Take *cycle* and what was told in it, at once."""
+        self._put(self._spans.of(cycle, events))
+
+    def close(self) -> None:
+        """Send what waits, for some seconds at most."""
+        self._put(self._spans.unfinished())
+        self._stop.set()
+        if self._thread.ident is not None:
+            self._thread.join(_LAST)
+        self.dropped["refused"] += len(self._waiting)
+        self._waiting.clear()
+        self._exporter.shutdown()
+
+    def _put(self, spans: Iterable[ReadableSpan]) -> None:
+        for span in spans:
+            if len(self._waiting) < self._most:
+                self._waiting.append(span)
+            else:
+                self.dropped["queue_full"] += 1
+
+    def _run(self) -> None:
+        while not self._stop.wait(0 if self._waiting else _PAUSE):
+            self._send()
+        while self._waiting and self._send():
+            pass
+
+    def _send(self) -> bool:
+        """One batch; whether it arrived."""
+        batch = [self._waiting.popleft() for _ in range(min(_BATCH, len(self._waiting)))]
+        try:
+            arrived = not batch or self._exporter.export(batch) is SpanExportResult.SUCCESS
+        except Exception:
+            arrived = False
+        if arrived:
+            self.exported += len(batch)
+        else:
+            self.dropped["refused"] += len(batch)
+        return arrived
+
+
+def otlp(endpoint: str, timeout: float = 10.0) -> SpanExporter:
+    """To *endpoint*, by OTLP over HTTP; headers, such as keys, are in OTEL_EXPORTER_OTLP_HEADERS.
+
+    What is refused for the moment is sent again for *timeout* seconds.
+    """
+    from opentelemetry.exporter.otlp.proto.http import Compression
+    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+
+    return OTLPSpanExporter(endpoint, timeout=timeout, compression=Compression.Gzip)
