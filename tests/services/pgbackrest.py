@@ -19,6 +19,7 @@ from nicegold_ops.backup.server import archiving
 from nicegold_ops.journal import Journal, Run, all_runs, open_journal
 from tests.services.postgresql import PostgreSQL, postgresql
 from tests.services.prometheus import until
+from tests.services.required import program
 
 PASSPHRASE = "nobody guesses so many words in a row"  # noqa: S105
 _ENOUGH = 4 << 30
@@ -91,7 +92,7 @@ class Site:
 @contextmanager
 def site() -> Iterator[Site]:
     """A server that does not archive yet; the test skips where pgBackRest is not installed."""
-    _require_program()
+    program("pgbackrest", "pgbackrest")
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(tempfile, "tempdir", _fastest())
         folder = Path(tempfile.mkdtemp(prefix="nicegold-pgbackrest-"))
@@ -111,12 +112,3 @@ def _fastest() -> str:
     if "TMPDIR" not in os.environ and memory.is_dir() and shutil.disk_usage(memory).free > _ENOUGH:
         return str(memory)
     return tempfile.gettempdir()
-
-
-def _require_program() -> None:
-    if shutil.which("pgbackrest") is not None:
-        return
-    reason = "pgBackRest is not installed; on Debian: apt-get install pgbackrest"
-    if os.environ.get("NICEGOLD_REQUIRE_SERVICES") == "1":
-        pytest.fail(f"{reason} (NICEGOLD_REQUIRE_SERVICES=1)")
-    pytest.skip(reason)

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
-import pytest
 
 from tests.services.prometheus import PATIENCE, until
+from tests.services.required import missing
 
 #: The server refuses root; this is whom Debian makes for it.
 _ROOTS_SERVANT = "postgres"
@@ -162,10 +162,7 @@ def _required_programs() -> Path:
         folder = Path(subprocess.check_output([config, "--bindir"], text=True).strip())
         if (folder / "initdb").is_file():
             return folder
-    reason = "PostgreSQL's server is not installed; on Debian: apt-get install postgresql"
-    if os.environ.get("NICEGOLD_REQUIRE_SERVICES") == "1":
-        pytest.fail(f"{reason} (NICEGOLD_REQUIRE_SERVICES=1)")
-    pytest.skip(reason)
+    missing("PostgreSQL's server is not installed; on Debian: apt-get install postgresql")
 
 
 def _as_servant() -> dict[str, Any]:

@@ -94,9 +94,9 @@ def prometheus(folder: Path, target: str) -> Iterator[Prometheus]:
         server.wait(PATIENCE)
 
 
-def until(holds: Callable[[], bool], otherwise: str) -> None:
-    """Ask until it holds; the test fails with *otherwise* when it does not within `PATIENCE`."""
-    deadline = time.monotonic() + PATIENCE
+def until(holds: Callable[[], bool], otherwise: str, patience: float = PATIENCE) -> None:
+    """Ask until it holds; the test fails with *otherwise* when it does not within *patience* seconds."""
+    deadline = time.monotonic() + patience
     while not holds():
         if time.monotonic() > deadline:
             pytest.fail(otherwise)

@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-import http.client
-import json
 import os
 import subprocess
 from collections.abc import Iterator
@@ -14,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from tests.services.asking import answers, asked
 from tests.services.built import build, required
 from tests.services.postgresql import free_port
 from tests.services.prometheus import PATIENCE, until
@@ -45,7 +44,7 @@ class Proxy:
         self._ask("POST", f"/proxies/{self.port}", {"enabled": False})
 
     def _ask(self, method: str, path: str, said: Any = None) -> None:
-        status, answer = _asked(self._control_port, method, path, said)
+        status, answer = asked(self._control_port, method, path, said)
         assert status < 300, answer
 
 
@@ -61,31 +60,17 @@ def toxiproxy(upstream: int) -> Iterator[Proxy]:
         env={**os.environ, "LOG_LEVEL": "error"},
     )
     try:
-        until(lambda: _answers(control_port) or server.poll() is not None, "Toxiproxy does not answer")
+        until(
+            lambda: answers(control_port, "/version") or server.poll() is not None,
+            "Toxiproxy does not answer",
+        )
         made = {"name": f"{port}", "listen": f"127.0.0.1:{port}", "upstream": f"127.0.0.1:{upstream}"}
-        status, answer = _asked(control_port, "POST", "/proxies", {**made, "enabled": True})
+        status, answer = asked(control_port, "POST", "/proxies", {**made, "enabled": True})
         assert status == 201, answer
         yield Proxy(control_port, port)
     finally:
         server.kill()
         server.wait(PATIENCE)
-
-
-def _answers(control_port: int) -> bool:
-    try:
-        return _asked(control_port, "GET", "/version", None)[0] == 200
-    except OSError:
-        return False
-
-
-def _asked(control_port: int, method: str, path: str, said: Any) -> tuple[int, str]:
-    connection = http.client.HTTPConnection("127.0.0.1", control_port, timeout=PATIENCE)
-    try:
-        connection.request(method, path, None if said is None else json.dumps(said))
-        response = connection.getresponse()
-        return response.status, response.read().decode()
-    finally:
-        connection.close()
 
 
 if __name__ == "__main__":

@@ -1,0 +1,48 @@
+"""Python packages of other versions than uv.lock's, or not for our .venv, each set in a folder of its own.
+
+Such a folder in PYTHONPATH comes before what is installed. What is in it a file of requirements says, with
+the hashes.
+"""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.services.cache import kept, making
+from tests.services.required import missing
+
+_REQUIREMENTS = Path(__file__).parent / "requirements"
+
+
+def install(name: str) -> Path:
+    """The folder of what requirements/*name*.txt names, installed unless it was."""
+    folder = _folder(name)
+    if not folder.exists():
+        with making(folder) as half:
+            subprocess.run(
+                [
+                    *(sys.executable, "-m", "uv", "pip", "install", "--quiet"),
+                    *("--require-hashes", "--no-deps", "--only-binary=:all:"),
+                    *("--python", sys.executable, "--target", str(half)),
+                    *("--requirements", str(_REQUIREMENTS / f"{name}.txt")),
+                ],
+                check=True,
+            )
+    return folder
+
+
+def required(name: str, how: str) -> Path:
+    """The folder; the test skips where it is not, unless services are required. *how* makes it."""
+    folder = _folder(name)
+    if not folder.exists():
+        missing(f"the Python packages of {name} are not installed: {how}")
+    return folder
+
+
+def _folder(name: str) -> Path:
+    """Wheels are for one Python."""
+    which = f"{platform.python_implementation()} {platform.python_version()} {platform.machine()}"
+    return kept(name, (_REQUIREMENTS / f"{name}.txt").read_bytes(), which.encode())
