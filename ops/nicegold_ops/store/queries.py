@@ -8,6 +8,7 @@ DataError where a row cannot be read.
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Iterable
 from decimal import Decimal
 
 import msgspec
@@ -20,6 +21,7 @@ from nicegold_ops.store.rows import fill_in, order_in, position_in
 from nicegold_ops.store.tables import (
     blocks,
     busts,
+    calls,
     cursors,
     fills,
     orders,
@@ -246,12 +248,23 @@ def outbox_after(connection: sa.Connection, run: str, sequence: int, *, limit: i
 
 def runs_behind(connection: sa.Connection, reader: str) -> dict[str, int]:
     """The runs of which *reader* has something to read in the outbox, each with its cursor."""
-    told = sa.select(sa.func.min(outbox.c.run).label("run")).cte("told", recursive=True)
+    return _behind(connection, reader, outbox.c.sequence, 1)
+
+
+def runs_with_calls_behind(connection: sa.Connection, reader: str) -> dict[str, int]:
+    """The same for blocks of calls: a cursor is the number of the next one, as they are numbered from 0."""
+    return _behind(connection, reader, calls.c.number, 0)
+
+
+def _behind(connection: sa.Connection, reader: str, number: sa.Column[int], first: int) -> dict[str, int]:
+    """The runs in the table of *number* that go on to *first* after the reader's cursor, or beyond."""
+    run = number.table.c.run
+    told = sa.select(sa.func.min(run).label("run")).cte("told", recursive=True)
     # From one run to the next: its rows are not read, however many they are.
-    following = sa.select(sa.func.min(outbox.c.run)).where(outbox.c.run > told.c.run).scalar_subquery()
+    following = sa.select(sa.func.min(run)).where(run > told.c.run).scalar_subquery()
     told = told.union_all(sa.select(following).where(told.c.run.is_not(None)))
     done = sa.func.coalesce(cursors.c.sequence, 0)
-    more = sa.exists().where(outbox.c.run == told.c.run, outbox.c.sequence > done)
+    more = sa.exists().where(run == told.c.run, number >= done + first)
     query = (
         sa.select(told.c.run, done)
         .outerjoin_from(told, cursors, (cursors.c.run == told.c.run) & (cursors.c.reader == reader))
@@ -259,3 +272,25 @@ def runs_behind(connection: sa.Connection, reader: str) -> dict[str, int]:
     )
     with readable(connection.engine):
         return dict(sorted(map(tuple, connection.execute(query))))
+
+
+def outbox_behind(connection: sa.Connection, run: str, sequence: int) -> tuple[int, int]:
+    """How many events of *run* come after *sequence* in the outbox, and when the first was put there.
+
+    Both 0 where there is none.
+    """
+    after = (outbox.c.run == run, outbox.c.sequence > sequence)
+    first = sa.select(outbox.c.created_at).where(*after).order_by(outbox.c.sequence).limit(1)
+    with readable(connection.engine):
+        count: int = connection.execute(sa.select(sa.func.count()).where(*after)).scalar() or 0
+        oldest: int | None = connection.execute(first).scalar()
+    return count, oldest or 0
+
+
+def traceparents(connection: sa.Connection, run: str, order_ids: Iterable[str]) -> dict[str, str]:
+    """What the orders of these ids carry, of those that *run* has."""
+    query = sa.select(orders.c.id, orders.c.traceparent).where(
+        orders.c.run == run, orders.c.id.in_(sorted(order_ids))
+    )
+    with readable(connection.engine):
+        return dict(map(tuple, connection.execute(query)))

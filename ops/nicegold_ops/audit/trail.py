@@ -1,0 +1,68 @@
+"""The audit trail of a store: its documents, run by run, from a place on that a reader has come to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import sqlalchemy as sa
+
+from nicegold_ops.audit.document import Document, Told, of_calls, of_event
+from nicegold_ops.calls import blocks_of
+from nicegold_ops.store.outbox import move_cursor
+from nicegold_ops.store.queries import outbox_after, runs_behind, runs_with_calls_behind, traceparents
+
+#: What the reader of calls is called beside the reader of events of the same name.
+_CALLS = "{}/calls"
+#: Events, or blocks of calls of up to some hundred calls, at once.
+EVENTS, BLOCKS = 1000, 1
+
+
+class Page(NamedTuple):
+    """Documents of one run. When they have arrived, the cursor of *reader* is moved to *last*."""
+
+    reader: str
+    run: str
+    last: int
+    documents: list[Document]
+
+
+def pages(store: sa.Engine, reader: str) -> Iterator[Page]:
+    """A page of each run of which *reader* has something to read."""
+    with store.connect() as connection:
+        events = runs_behind(connection, reader)
+        blocks = runs_with_calls_behind(connection, _CALLS.format(reader))
+    for run, cursor in events.items():
+        yield _events(store, reader, run, cursor)
+    for run, cursor in blocks.items():
+        # A cursor counts from 1, blocks from 0.
+        found = blocks_of(store, run, cursor - 1, limit=BLOCKS)
+        documents = [document for block in found for document in of_calls(block)]
+        yield Page(_CALLS.format(reader), run, found[-1].number + 1, documents)
+
+
+def done(store: sa.Engine, page: Page) -> None:
+    """*page* has arrived."""
+    with store.begin() as connection:
+        move_cursor(connection, page.reader, page.run, page.last)
+
+
+def documents(store: sa.Engine, run: str) -> Iterator[Document]:
+    """All documents of *run*: its events in their order, then how plugins were called."""
+    last = 0
+    while (page := _events(store, "", run, last)).documents:
+        yield from page.documents
+        last = page.last
+    number = -1
+    while found := blocks_of(store, run, number, limit=100):
+        for block in found:
+            yield from of_calls(block)
+        number = found[-1].number
+
+
+def _events(store: sa.Engine, reader: str, run: str, cursor: int) -> Page:
+    with store.connect() as connection:
+        messages = [Told(each) for each in outbox_after(connection, run, cursor, limit=EVENTS)]
+        parents = traceparents(connection, run, {each.order_id for each in messages if each.order_id})
+    last = messages[-1].message.sequence if messages else cursor
+    return Page(reader, run, last, [of_event(each, parents) for each in messages])

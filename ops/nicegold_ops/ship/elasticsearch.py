@@ -1,0 +1,166 @@
+"""The audit trail's copy in Elasticsearch: a data stream, and a sender that knows what became of all it sent.
+
+The client's own helpers do not: by default they never send again what was refused for the moment, and let a
+time-out through, after which documents may be there. Here each is sent until it is known to be there.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+from elasticsearch import ApiError, Elasticsearch, TransportError
+
+from nicegold_ops.audit.document import Document
+from nicegold_ops.audit.fields import mapping
+from nicegold_ops.errors import NicegoldError
+
+#: Bytes of a request, about; Elasticsearch's own advice is 5 to 15 MB.
+_REQUEST = 5_000_000
+_CREATE = b'{"create":{"_id":"%s"}}'
+#: What of an answer is read: it is a tenth of all of it.
+_ANSWER = "errors,items.create.status,items.create.error,items.create.failure_store"
+_CREATED, _CONFLICT, _TOO_MANY = 201, 409, 429
+#: A server that cannot do it now says one of these.
+_LATER = frozenset({_TOO_MANY, 502, 503, 504})
+_POLICY = "nicegold-audit"
+#: A new index each month or 50 GB, so that none grows too large to be searched; nothing is deleted.
+_PHASES = {"phases": {"hot": {"actions": {"rollover": {"max_age": "30d", "max_primary_shard_size": "50gb"}}}}}
+_encode = msgspec.json.Encoder().encode
+
+
+class Busy(NicegoldError):
+    """Elasticsearch did not take it now, or nobody knows whether it did; to be sent again."""
+
+
+class Refused(NicegoldError):
+    """Elasticsearch will not take it as it is; it is kept, and sent again when a person has mended why."""
+
+
+class Arrived(NamedTuple):
+    """How many documents were new there, and how many had been there."""
+
+    created: int
+    duplicate: int
+
+
+class AuditStream:
+    """The data stream `logs-nicegold.audit-NAMESPACE`, through *client*."""
+
+    def __init__(self, client: Elasticsearch, namespace: str = "default") -> None:
+        self.name = f"logs-nicegold.audit-{namespace}"
+        self._client = client
+
+    def prepare(self) -> bool:
+        """Make its index template and its life-cycle policy; answers whether the server took the policy.
+
+        One without that module does not, and keeps all for ever. Raises Busy where it does not answer now,
+        Refused where it will not have the template.
+        """
+        has_policy = self._put_policy()
+        body = template(self.name, _POLICY if has_policy else None)
+        self._ask("PUT", f"/_index_template/{self.name}", body)
+        return has_policy
+
+    def send(self, documents: Sequence[Document]) -> Arrived:
+        """Have all of *documents* there, or raise; after Busy any part of them may be.
+
+        Those that were there already count as arrived.
+        """
+        arrived: Counter[int] = Counter()
+        for part in _parts(documents):
+            arrived += self._send(part)
+        return Arrived(arrived[_CREATED], arrived[_CONFLICT])
+
+    def count(self, writer: str) -> int:
+        """How many documents of *writer* can be found."""
+        query = {"term": {"nicegold.audit.writer.id": writer}}
+        answer = self._ask("POST", f"/{self.name}/_count", {"query": query})
+        found: int = answer["count"]
+        return found
+
+    def search(self, body: dict[str, Any]) -> dict[str, Any]:
+        """What it answers to a search."""
+        return self._ask("POST", f"/{self.name}/_search", body)
+
+    def _send(self, part: list[bytes]) -> Counter[int]:
+        path = f"/{self.name}/_bulk?filter_path={_ANSWER}"
+        answer = self._ask("POST", path, part)
+        items = [each["create"] for each in answer["items"]]
+        refused = [each for each in items if _is_refused(each)]
+        if refused:
+            raise Refused(f"{self.name} refuses {len(refused)} of {len(items)} documents: {_why(refused[0])}")
+        if any(each["status"] in _LATER for each in items):
+            raise Busy(f"{self.name} has no room for now")
+        return Counter(each["status"] for each in items)
+
+    def _put_policy(self) -> bool:
+        try:
+            self._ask("PUT", f"/_ilm/policy/{_POLICY}", {"policy": _PHASES})
+        except Refused:
+            return False
+        return True
+
+    def _ask(self, method: str, path: str, body: Any) -> dict[str, Any]:
+        headers = {
+            "accept": "application/json",
+            "content-type": "application/x-ndjson" if isinstance(body, list) else "application/json",
+        }
+        try:
+            answer = self._client.perform_request(method, path, headers=headers, body=body)
+        except TransportError as error:
+            raise Busy(f"{self.name} does not answer: {type(error).__name__}: {error.message}") from None
+        except ApiError as error:
+            kind = Busy if error.meta.status in _LATER else Refused
+            raise kind(f"{self.name} answers {error.meta.status}: {_said(error)}") from None
+        found: dict[str, Any] = answer.body
+        return found
+
+
+def template(name: str, policy: str | None) -> dict[str, Any]:
+    """The index template of the data stream *name*, whose indices live by *policy*."""
+    life = {} if policy is None else {"index.lifecycle.name": policy}
+    return {
+        "index_patterns": [name],
+        "data_stream": {},
+        # Above Elastic's own for logs-*-*.
+        "priority": 500,
+        "template": {"settings": life, "mappings": mapping()},
+        "_meta": {"description": "nicegold's audit trail; its record is the journal"},
+    }
+
+
+def _parts(documents: Sequence[Document]) -> Iterator[list[bytes]]:
+    """The lines of requests of a bounded size."""
+    part: list[bytes] = []
+    size = 0
+    for document in documents:
+        line = _encode(document)
+        part += (_CREATE % document["event.id"].encode(), line)
+        size += len(line)
+        if size >= _REQUEST:
+            yield part
+            part, size = [], 0
+    if part:
+        yield part
+
+
+def _is_refused(item: dict[str, Any]) -> bool:
+    """A document that is in the failure store cannot be found."""
+    is_failure = item.get("failure_store") == "used"
+    return is_failure or item["status"] not in (_CREATED, _CONFLICT, *_LATER)
+
+
+def _why(item: dict[str, Any]) -> str:
+    error = item.get("error") or {"type": "failure_store", "reason": "it is in the failure store"}
+    return f"{error['type']}: {error['reason']}"
+
+
+def _said(error: ApiError) -> str:
+    """What the server said, in one line."""
+    body: Any = error.body
+    cause = body.get("error", body) if isinstance(body, dict) else body
+    reason = cause.get("reason", cause) if isinstance(cause, dict) else cause
+    return str(reason).splitlines()[0][:300] if reason else error.message
