@@ -127,7 +127,7 @@ def bugsink() -> Iterator[Bugsink]:
 
 
 def fetch() -> Path:
-    """The folder of an empty database, with what reads it installed."""
+    """The folder of an empty database, made unless it was, as what reads it is installed."""
     wheels.install("bugsink")
     place = _empty()
     if not place.exists():
