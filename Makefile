@@ -37,6 +37,10 @@ run: $(ready)  ## Trade simulated gold on paper until Ctrl-C, or for RUN_SECONDS
 test: $(ready)  ## Run the tests, without those that take long
 	$(bin)/pytest -q -n $(WORKERS) -m "not slow"
 
+.PHONY: services
+services: $(ready)  ## Bring the servers of tests that Debian has no package of, once, into ~/.cache/nicegold-services
+	$(bin)/python -m tests.services
+
 .PHONY: check
 check: format lint types imports test slow pure fuzz reference alerts reliability  ## What CI runs: format, lint, types, imports, tests, fuzz, docs, alerts, crashes
 

@@ -70,14 +70,13 @@ def elasticsearch(version: str) -> Iterator[Elasticsearch]:
         shutil.rmtree(folder)
 
 
-def fetch(version: str) -> Path:
+def _fetch(version: str) -> Path:
     """The home of the node, made of Maven's jars unless it was."""
-    home = _home(version)
+    home, javac = _home(version), _jdk(version) / "bin" / "javac"
     if not home.exists():
         with making(home) as half:
-            java.fetch(_PROJECT, _hashes(version), half / "lib", elasticsearch=version)
+            java.jars(_PROJECT, _hashes(version), half / "lib", elasticsearch=version)
             _set_apart(version, half)
-            javac = _jdk(version) / "bin" / "javac"
             launcher = _PROJECT / "Launcher.java"
             subprocess.run([javac, "-cp", f"{half}/lib/*", "-d", half, launcher], check=True)
     return home
@@ -114,11 +113,17 @@ def _hashes(version: str) -> Path:
 def _jdk(version: str) -> Path:
     found = java.jdk(NODES[version])
     if found is None:
-        sys.exit(f"Elasticsearch {version} runs on a JDK {NODES[version]} or later; name one in JAVA_HOME")
+        sys.exit(
+            f"Elasticsearch {version} runs on a JDK {NODES[version]} or later, and there is none here; "
+            "on Debian 13: apt-get install default-jdk-headless; any other one: name it in JAVA_HOME"
+        )
     return found
 
 
+def fetch() -> list[Path]:
+    """The homes of the nodes and the folder of the older client, made unless they were."""
+    return [*map(_fetch, NODES), wheels.install(OLDER_CLIENT)]
+
+
 if __name__ == "__main__":
-    for each in NODES:
-        print(fetch(each))
-    print(wheels.install(OLDER_CLIENT))
+    print(*fetch())

@@ -140,5 +140,10 @@ def _value(said: dict[str, Any]) -> Any:
             return value
 
 
+def fetch() -> Path:
+    """The program, built unless it was."""
+    return build(_MODULE, _PACKAGE)
+
+
 if __name__ == "__main__":
-    print(build(_MODULE, _PACKAGE))
+    print(fetch())

@@ -21,7 +21,7 @@ def jdk(oldest: int) -> Path | None:
     return min(found)[1] if found else None
 
 
-def fetch(project: Path, hashes: Path, folder: Path, **properties: str) -> None:
+def jars(project: Path, hashes: Path, folder: Path, **properties: str) -> None:
     """Put the jars that *project*'s pom.xml asks for into *folder*, if they are those that *hashes* lists."""
     maven = shutil.which("mvn")
     if maven is None:

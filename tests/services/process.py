@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from tests.services.prometheus import PATIENCE, until
@@ -29,8 +30,9 @@ class Process:
     def start(self) -> None:
         """Start it and wait until it answers."""
         with self._log.open("ab") as output:
+            # A group of its own, so that `kill` reaches what it has started too.
             self._running = subprocess.Popen(
-                self._command, stdout=output, stderr=output, env=self._environment
+                self._command, stdout=output, stderr=output, env=self._environment, process_group=0
             )
         name = Path(self._command[0]).name
         until(lambda: self._has_ended() or self._answers(), f"{name} does not answer", self._patience)
@@ -38,17 +40,21 @@ class Process:
 
     def stop(self) -> None:
         """Ask it to end, and wait until it has."""
-        self._end(signal.SIGTERM)
+        if self._running is not None:
+            self._running.terminate()
+            self._gone(self._running)
 
     def kill(self) -> None:
         """End it at once, as a machine does that loses its processes."""
-        self._end(signal.SIGKILL)
-
-    def _end(self, how: signal.Signals) -> None:
         if self._running is not None:
-            self._running.send_signal(how)
-            self._running.wait(PATIENCE)
-            self._running = None
+            # It may have ended by itself.
+            with suppress(ProcessLookupError):
+                os.killpg(self._running.pid, signal.SIGKILL)
+            self._gone(self._running)
+
+    def _gone(self, ended: subprocess.Popen[bytes]) -> None:
+        ended.wait(PATIENCE)
+        self._running = None
 
     def _has_ended(self) -> bool:
         return self._running is None or self._running.poll() is not None

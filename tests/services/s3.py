@@ -100,5 +100,10 @@ def _listens(port: int) -> bool:
         return False
 
 
+def fetch() -> Path:
+    """The program, built unless it was."""
+    return build(_MODULE, _PACKAGE)
+
+
 if __name__ == "__main__":
-    print(build(_MODULE, _PACKAGE))
+    print(fetch())

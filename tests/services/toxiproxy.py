@@ -73,5 +73,10 @@ def toxiproxy(upstream: int) -> Iterator[Proxy]:
         server.wait(PATIENCE)
 
 
+def fetch() -> Path:
+    """The program, built unless it was."""
+    return build(_MODULE, _PACKAGE)
+
+
 if __name__ == "__main__":
-    print(build(_MODULE, _PACKAGE))
+    print(fetch())

@@ -19,9 +19,9 @@ _REQUIREMENTS = Path(__file__).parent / "requirements"
 
 def install(name: str) -> Path:
     """The folder of what requirements/*name*.txt names, installed unless it was."""
-    folder = _folder(name)
-    if not folder.exists():
-        with making(folder) as half:
+    place = folder(name)
+    if not place.exists():
+        with making(place) as half:
             subprocess.run(
                 [
                     *(sys.executable, "-m", "uv", "pip", "install", "--quiet"),
@@ -31,18 +31,23 @@ def install(name: str) -> Path:
                 ],
                 check=True,
             )
-    return folder
+    return place
 
 
 def required(name: str, how: str) -> Path:
     """The folder; the test skips where it is not, unless services are required. *how* makes it."""
-    folder = _folder(name)
-    if not folder.exists():
+    place = folder(name)
+    if not place.exists():
         missing(f"the Python packages of {name} are not installed: {how}")
-    return folder
+    return place
 
 
-def _folder(name: str) -> Path:
-    """Wheels are for one Python."""
-    which = f"{platform.python_implementation()} {platform.python_version()} {platform.machine()}"
-    return kept(name, (_REQUIREMENTS / f"{name}.txt").read_bytes(), which.encode())
+def folder(name: str) -> Path:
+    """Where they are, if they are."""
+    return kept(name, *pins(name))
+
+
+def pins(name: str) -> tuple[bytes, bytes]:
+    """What says which they are: wheels are for one Python."""
+    python = f"{platform.python_implementation()} {platform.python_version()} {platform.machine()}"
+    return (_REQUIREMENTS / f"{name}.txt").read_bytes(), python.encode()
