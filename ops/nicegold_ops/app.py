@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
@@ -10,11 +11,12 @@ from importlib.metadata import version
 from pathlib import Path
 
 import sqlalchemy as sa
+from msgspec.structs import replace
 
 from nicegold import Account, Event, Instrument, Portfolio, Snapshot, Source, Started
 from nicegold.engine import Engine
 from nicegold.host import Enabled, Host, PluginRefused
-from nicegold_ops.config import Settings, build
+from nicegold_ops.config import Resolve, Settings, build
 from nicegold_ops.curve import Curve
 from nicegold_ops.errors import ConfigurationError, DataError, PluginError
 from nicegold_ops.fence import Fence, fence_of
@@ -25,6 +27,7 @@ from nicegold_ops.projected import ProjectedJournal
 from nicegold_ops.quarantine import Quarantine
 from nicegold_ops.recovery import last_state, refuse_unsound
 from nicegold_ops.replayed import Answers, in_place_of
+from nicegold_ops.secrets import Local, Secrets
 from nicegold_ops.telemetry import Telemetry
 from nicegold_ops.valuation import Valuation
 
@@ -55,6 +58,9 @@ class App:
     pager: Pager | None
     liveness: Liveness
     sources: Mapping[str, Source]
+    secrets: Secrets
+    #: What its plugins were built with.
+    resolve: Resolve
     fence: Fence | None = None
     #: Where the last live run ended, and this one goes on.
     resumed: Snapshot | None = None
@@ -85,6 +91,7 @@ class App:
             self.store.dispose()
             if self.fence is not None:
                 self.fence.close()
+            self.secrets.close()
 
 
 def bootstrap(
@@ -93,14 +100,16 @@ def bootstrap(
     *,
     store: sa.Engine | None = None,
     answers: Answers | None = None,
+    resolve: Resolve | None = None,
     wall: Callable[[], int] = time.time_ns,
     monotonic: Callable[[], float] = time.monotonic,
 ) -> App:
     """Build everything that *settings* ask for. Nothing trades yet, nothing is recorded but the run.
 
     A *store* that is given is the app's from then on, also when this fails. With *answers*, brokers
-    that reach a venue are replaced by ones that answer these. Raises
-    ConfigurationError, PluginError or DataError that says what to mend.
+    that reach a venue are replaced by ones that answer these. *resolve* is where plugins get their secrets
+    if not where the references lead. Raises ConfigurationError, PluginError, DataError or VaultFailed that
+    says what to mend.
     """
     leaves = run.mode in LEAVES
     pager = Pager() if leaves else None
@@ -110,7 +119,10 @@ def bootstrap(
             undo.callback(store.dispose)
         telemetry = Telemetry(folder, run.run, wall=wall)
         undo.callback(telemetry.close)
-        host = _host(settings, run, telemetry, pager, answers)
+        secrets = Secrets(settings.vault, Local(os.environ))
+        undo.callback(secrets.close)
+        resolve = resolve or (secrets.resolve if answers is None else secrets.resolve_if_there)
+        host = _host(settings, run, telemetry, pager, answers, resolve)
         sources = _sources(host)
         if store is None:
             store = open_journal(journal_of(settings), durable=leaves)
@@ -150,6 +162,8 @@ def bootstrap(
         pager=pager,
         liveness=Liveness(_patience(settings), monotonic, host.call("health")),
         sources=sources,
+        secrets=secrets,
+        resolve=resolve,
         fence=fence,
         resumed=resumed,
     )
@@ -184,11 +198,14 @@ def _journal(
 
 
 def _host(
-    settings: Settings, run: Run, telemetry: Telemetry, pager: Pager | None, answers: Answers | None
+    settings: Settings,
+    run: Run,
+    telemetry: Telemetry,
+    pager: Pager | None,
+    answers: Answers | None,
+    resolve: Resolve,
 ) -> Host:
-    plugins = _plugins(settings, pager)
-    if answers is not None:
-        plugins = {name: in_place_of(type(each), answers) or each for name, each in plugins.items()}
+    plugins = _plugins(settings, pager, answers, resolve)
     try:
         host = Host(telemetry.observe, plugins)
     except PluginRefused as error:
@@ -198,8 +215,14 @@ def _host(
     return host
 
 
-def _plugins(settings: Settings, pager: Pager | None) -> dict[str, object]:
-    plugins: dict[str, object] = dict(build(settings))
+def _plugins(
+    settings: Settings, pager: Pager | None, answers: Answers | None, resolve: Resolve
+) -> dict[str, object]:
+    stand_ins = _stand_ins(settings, answers)
+    # A broker that is replaced is not built: a replay needs none of its secrets.
+    needed = tuple(each for each in settings.plugins if each.name not in stand_ins)
+    built = {**build(replace(settings, plugins=needed), resolve), **stand_ins}
+    plugins = {each.name: built[each.name] for each in settings.plugins}
     if pager is not None:
         if PAGER in plugins:
             raise ConfigurationError(
@@ -207,6 +230,14 @@ def _plugins(settings: Settings, pager: Pager | None) -> dict[str, object]:
             )
         plugins[PAGER] = pager
     return plugins
+
+
+def _stand_ins(settings: Settings, answers: Answers | None) -> dict[str, object]:
+    """By name, what answers in a replay for brokers that reach a venue."""
+    if answers is None:
+        return {}
+    found = {each.name: in_place_of(each.plugin, answers) for each in settings.plugins}
+    return {name: each for name, each in found.items() if each is not None}
 
 
 def _refuse_unsafe(host: Host, run: Run) -> None:

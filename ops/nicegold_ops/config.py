@@ -18,18 +18,22 @@ from typing import Annotated, Any, Literal, TypeAlias, TypeVar
 
 import msgspec
 
-from nicegold import Instrument, Sessions
+from nicegold import Instrument, Secret, Sessions
 from nicegold.host import ENGINE, installed
 from nicegold.sessions import NAMED
 from nicegold_ops.errors import ConfigurationError, NicegoldError, PluginError, in_one_line
 from nicegold_ops.installed import brought, find
+from nicegold_ops.reference import Reference
 from nicegold_ops.setting import Setting, settings_of, shown, words
 from nicegold_ops.suggest import did_you_mean, nearest
 from nicegold_ops.toml import Document, Key, Place, key_to_toml, table_to_toml, to_toml
+from nicegold_ops.vault.settings import VaultSettings
 
 __all__ = ["PluginSettings", "RunSettings", "Settings", "build", "installed", "load", "parse"]
 
 Made = TypeVar("Made")
+#: The secret that a reference leads to. Raises NicegoldError that goes on after the setting's name.
+Resolve: TypeAlias = Callable[[Reference], Secret]
 
 #: With more, cents would get lost in the sums.
 _TOO_MUCH = Decimal(10) ** 12
@@ -97,8 +101,8 @@ def _refuse_as_store(url: str) -> None:
 class PluginSettings(msgspec.Struct, frozen=True, kw_only=True):
     """A plugin that is to run: under which *name*, of which class, with which *values*.
 
-    *values* hold every setting, also those that were left to their defaults. *place* is where its
-    table was written.
+    *values* hold every setting, also those that were left to their defaults; of a secret, where it is.
+    *place* is where its table was written.
     """
 
     name: str
@@ -119,6 +123,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     instruments: dict[str, Instrument]
     plugins: tuple[PluginSettings, ...]
     text: str
+    vault: VaultSettings | None = None
 
 
 def load(path: Path | str, overrides: Iterable[str] = ()) -> Settings:
@@ -145,34 +150,58 @@ def parse(text: str, path: Path | str, overrides: Iterable[str] = ()) -> Setting
     return _Reading(document, Path(path).absolute().parent).settings()
 
 
-def build(settings: Settings) -> dict[str, object]:
+def withheld(reference: Reference) -> Secret:
+    """In place of a secret where nothing is going to run."""
+    return Secret.withheld(
+        f"{reference} is not read here: only a run has secrets, and from startup() on, not while it is built"
+    )
+
+
+def build(settings: Settings, resolve: Resolve = withheld) -> dict[str, object]:
     """A new instance of each plugin, by name, in the order of the configuration.
 
-    Raises ConfigurationError that says what the plugins object to in their settings, or PluginError
-    if one fails in another way.
+    *resolve* says what its secrets are. Raises ConfigurationError that says what the plugins object to in
+    their settings, PluginError if one fails in another way, or what *resolve* raises.
     """
     problems: list[_Problem] = []
     built: dict[str, object] = {}
     for number, plugin in enumerate(settings.plugins):
-        try:
-            built[plugin.name] = _instance(plugin)
-        except NicegoldError as error:
-            problems.append(_Problem(Place((0, number), plugin.place), str(error), type(error)))
+        place = Place((0, number), plugin.place)
+        values, unresolved = _resolved(plugin, resolve)
+        problems += [_Problem(place, str(error), type(error)) for error in unresolved]
+        if not unresolved:
+            try:
+                built[plugin.name] = _instance(plugin, values)
+            except NicegoldError as error:
+                problems.append(_Problem(place, str(error), type(error)))
     if problems:
         raise _error(problems)
     return built
 
 
-def _instance(plugin: PluginSettings) -> object:
-    title = f"[{key_to_toml('plugins', plugin.name)}]"
+def _resolved(plugin: PluginSettings, resolve: Resolve) -> tuple[dict[str, Any], list[NicegoldError]]:
+    """The values of *plugin* with its secrets, and what is wrong with those that cannot be had."""
+    # A copy: an instance that changes its list must not change what the next one is built with.
+    values, problems = copy.deepcopy(plugin.values), list[NicegoldError]()
+    for name, value in plugin.values.items():
+        if isinstance(value, Reference):
+            try:
+                values[name] = resolve(value)
+            except NicegoldError as error:
+                problems.append(type(error)(f"{_title(('plugins', plugin.name))} {name}: {error}"))
+    return values, problems
+
+
+def _instance(plugin: PluginSettings, values: dict[str, Any]) -> object:
+    title = _title(("plugins", plugin.name))
     takes_name = any(field.init and field.name == "name" for field in fields(plugin.plugin))
     name = {"name": plugin.name} if takes_name else {}
     try:
-        # A copy: an instance that changes its list must not change what the next one is built with.
-        return plugin.plugin(**copy.deepcopy(plugin.values), **name)
+        return plugin.plugin(**values, **name)
     # Numbers that are too large for what is made of them are the settings' fault too.
     except (ValueError, ArithmeticError) as error:
-        raise ConfigurationError(f"{title} {error}") from None
+        said = in_one_line(error).removeprefix(f"{type(error).__name__}: ")
+        raise ConfigurationError(f"{title} {said}") from None
     except (Exception, SystemExit) as error:
         raise PluginError(f'{title} "{plugin.use}" cannot be built: {in_one_line(error)}') from None
 
@@ -205,7 +234,7 @@ class _Reading:
     def settings(self) -> Settings:
         """The whole. Raises what was noted on the way."""
         self._refuse_unknown_tables()
-        run = self._run()
+        run, vault = self._run(), self._vault()
         instruments = {key[-1]: self._instrument(key) for key in self._tables_of("instruments")}
         if not instruments:
             self._note((), "there is no instrument; add a table such as [instruments.XAUUSD]")
@@ -217,6 +246,7 @@ class _Reading:
             instruments={name: found for name, found in instruments.items() if found is not None},
             plugins=tuple(found for found in plugins if found is not None),
             text="\n".join(self._written),
+            vault=vault,
         )
 
     # What there is to read.
@@ -225,6 +255,13 @@ class _Reading:
         key = ("run",)
         values = self._values(key, settings_of(RunSettings))
         return None if values is None else self._made(key, values, RunSettings)
+
+    def _vault(self) -> VaultSettings | None:
+        key = ("vault",)
+        if key[0] not in self._document.tables:
+            return None
+        values = self._values(key, settings_of(VaultSettings))
+        return None if values is None else self._made(key, values, VaultSettings)
 
     def _instrument(self, key: Key) -> Instrument | None:
         values = self._values(key, instrument_settings())
@@ -297,10 +334,13 @@ class _Reading:
 
     def _value(self, key: Key, setting: Setting, value: Any) -> Any:
         try:
-            return setting.read(value)
+            read = setting.read(value)
         except NicegoldError as error:
             self._note((*key, setting.name), f"{_title(key)} {error}", type(error))
             return None
+        if isinstance(read, Reference):
+            self._refuse_nowhere((*key, setting.name), read)
+        return read
 
     def _made(self, key: Key, values: dict[str, Any], make: Callable[..., Made]) -> Made | None:
         self._written.append(table_to_toml(key, values))
@@ -332,6 +372,18 @@ class _Reading:
             if setting.is_required and name not in table and name not in meant:
                 self._note(key, f'{_title(key)} needs "{name}", {words(setting.kind)}')
 
+    def _refuse_nowhere(self, key: Key, reference: Reference) -> None:
+        if reference.scheme != "vault":
+            return
+        if key[0] == "vault":
+            self._note(
+                key, f'{_title(key[:-1])} {key[-1]} is what opens Vault; say "env:NAME" or "file:PATH"'
+            )
+        elif "vault" not in self._document.tables:
+            self._note(
+                key, f"{_title(key[:-1])} {key[-1]} is in Vault; add a table [vault] that says where that is"
+            )
+
     def _refuse_name(self, key: Key) -> None:
         if not _PLUGIN_NAME.fullmatch(key[-1]):
             self._note(key, f"{_title(key)} is no name for a plugin; use letters, digits, - and _")
@@ -348,7 +400,7 @@ class _Reading:
             self._note(place, f"{_title(key)} instrument is {shown(symbol)}, which is not configured{hint}")
 
 
-_TABLES = ("run", "instruments", "plugins")
+_TABLES = ("run", "vault", "instruments", "plugins")
 _USE = Setting("use", str)
 _HOURS = Annotated[
     str,
@@ -382,6 +434,8 @@ def _title(key: Key) -> str:
 def _seen_from(folder: Path, value: Any) -> Any:
     """*value* with its paths made absolute; ``~`` is the home directory."""
     match value:
+        case Reference():
+            return value.seen_from(folder)
         case Path():
             return Path(os.path.normpath(folder / os.path.expanduser(value)))
         case list() | tuple():

@@ -20,7 +20,7 @@ from nicegold_ops.journal import Journal, Run, all_runs, open_journal
 from tests.services.postgresql import PostgreSQL, postgresql
 from tests.services.prometheus import until
 
-PASSPHRASE = "nobody guesses so many words in a row"  # noqa: S105
+PASSPHRASE = "nobody guesses so many words in a row"
 _ENOUGH = 4 << 30
 
 
