@@ -17,8 +17,9 @@ from nicegold import Account, Event, Instrument, Portfolio, Snapshot, Source, St
 from nicegold.engine import Engine
 from nicegold.host import Enabled, Host, PluginRefused
 from nicegold_ops.config import Resolve, Settings, build
+from nicegold_ops.credentials import WithPassword
 from nicegold_ops.curve import Curve
-from nicegold_ops.errors import ConfigurationError, DataError, PluginError
+from nicegold_ops.errors import ConfigurationError, DataError, NicegoldError, PluginError
 from nicegold_ops.fence import Fence, fence_of
 from nicegold_ops.journal import Journal, Run, journal_path, open_journal
 from nicegold_ops.liveness import Liveness
@@ -28,6 +29,7 @@ from nicegold_ops.quarantine import Quarantine
 from nicegold_ops.recovery import last_state, refuse_unsound
 from nicegold_ops.replayed import Answers, in_place_of
 from nicegold_ops.secrets import Local, Secrets
+from nicegold_ops.store.place import Server
 from nicegold_ops.telemetry import Telemetry
 from nicegold_ops.valuation import Valuation
 
@@ -125,7 +127,7 @@ def bootstrap(
         host = _host(settings, run, telemetry, pager, answers, resolve)
         sources = _sources(host)
         if store is None:
-            store = open_journal(journal_of(settings), durable=leaves)
+            store = open_journal(journal_of(settings, secrets), durable=leaves)
             undo.callback(store.dispose)
         fence = fence_of(store, settings.run.state) if run.mode == "live" else None
         if fence is not None:
@@ -134,6 +136,7 @@ def bootstrap(
         account = Account(settings.run.cash, settings.run.currency)
         resumed = _resumed(store, run, account, settings) if run.mode == "live" else None
         journal = _journal(store, run, telemetry, again, fence)
+        secrets.keep()
         undo.pop_all()
     portfolio = Portfolio(account, settings.instruments)
     telemetry.watch_portfolio(portfolio)
@@ -169,9 +172,22 @@ def bootstrap(
     )
 
 
-def journal_of(settings: Settings) -> Path | str:
-    """Where the journal is: a file in the state folder, or a database."""
-    return settings.run.store or journal_path(settings.run.state)
+def journal_of(settings: Settings, secrets: Secrets) -> Path | Server | str:
+    """Where the journal is: a file in the state folder, or a database and who lets us in.
+
+    Raises what a secret cannot be had for.
+    """
+    run = settings.run
+    if run.store is None:
+        return journal_path(run.state)
+    if run.store_role is not None:
+        return Server(run.store, secrets.lent(run.store_role))
+    if run.store_password is None:
+        return run.store
+    try:
+        return Server(run.store, WithPassword(secrets.resolve(run.store_password)))
+    except NicegoldError as error:
+        raise type(error)(f"[run] store_password: {error}") from None
 
 
 def _resumed(store: sa.Engine, run: Run, account: Account, settings: Settings) -> Snapshot | None:

@@ -43,6 +43,11 @@ _Moment: TypeAlias = Annotated[
     msgspec.Meta(tz=True, description="a date and time with its zone, such as 2026-01-05T00:00:00Z"),
 ]
 
+_Role: TypeAlias = Annotated[
+    str,
+    msgspec.Meta(pattern=r"^[^/#\s]+/[^/#\s]+$", description='a mount and a role, such as "database/gold"'),
+]
+
 
 class RunSettings(msgspec.Struct, frozen=True, kw_only=True):
     """What a run starts with.
@@ -50,7 +55,8 @@ class RunSettings(msgspec.Struct, frozen=True, kw_only=True):
     *mode* is where the market and the fills come from. *cash* is what the account starts with, in
     *currency*. *seed* is where all randomness starts. *state* is the folder of what runs
     leave, seen from the configuration's own; the journal is there too, unless *store* is the URL of a
-    PostgreSQL database.
+    PostgreSQL database. Its user's password is *store_password*; or *store_role*, such as "database/gold",
+    is the role for which Vault's database engine, mounted there, makes a user and a password.
 
     Market events that are known before *start*, or from *end* on, are left out. *pace* is market
     events a second in paper mode; 0 is as fast as they come. *on_halt* says
@@ -69,6 +75,8 @@ class RunSettings(msgspec.Struct, frozen=True, kw_only=True):
     ] = 0
     state: Path = Path("state")
     store: str | None = None
+    store_password: Reference | None = None
+    store_role: _Role | None = None
     start: _Moment | None = None
     end: _Moment | None = None
     pace: Annotated[float, msgspec.Meta(ge=0, description="a number, 0 or above")] = 0.0
@@ -86,6 +94,15 @@ class RunSettings(msgspec.Struct, frozen=True, kw_only=True):
             raise ValueError(f"start is {self.start.isoformat()}; it must be before end")
         if self.store is not None:
             _refuse_as_store(self.store)
+        _refuse_login(self.store, self.store_password, self.store_role)
+
+
+def _refuse_login(store: str | None, password: Reference | None, role: str | None) -> None:
+    if password is not None and role is not None:
+        raise ValueError("has both store_password and store_role; the role has a password of its own")
+    for name, said in (("store_password", password), ("store_role", role)):
+        if said is not None and store is None:
+            raise ValueError(f"{name} is for a database; name it with store")
 
 
 def _refuse_as_store(url: str) -> None:
@@ -235,6 +252,10 @@ class _Reading:
         """The whole. Raises what was noted on the way."""
         self._refuse_unknown_tables()
         run, vault = self._run(), self._vault()
+        if run is not None and run.store_role is not None and "vault" not in self._document.tables:
+            self._note(
+                ("run", "store_role"), "[run] store_role is in Vault; add a table [vault] that says where"
+            )
         instruments = {key[-1]: self._instrument(key) for key in self._tables_of("instruments")}
         if not instruments:
             self._note((), "there is no instrument; add a table such as [instruments.XAUUSD]")

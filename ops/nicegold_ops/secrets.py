@@ -8,11 +8,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from nicegold import Secret
+from nicegold_ops.credentials import Login
 from nicegold_ops.errors import ConfigurationError, NicegoldError
 from nicegold_ops.reference import Reference
 from nicegold_ops.telemetry.logs import logger
 from nicegold_ops.vault.settings import VaultSettings
-from nicegold_ops.vault.vault import Vault
+from nicegold_ops.vault.vault import Lent, Vault
 
 #: Bytes of a file; what is longer is no secret, and might never end.
 LONGEST = 65_536
@@ -92,6 +93,18 @@ class Secrets:
             return self.resolve(reference)
         except NicegoldError as error:
             return Secret.withheld(str(error))
+
+    def lent(self, role: str) -> Login:
+        """How a database is entered as *role*, "mount/name", of Vault's; closing it gives all back."""
+        if self.vault is None:
+            raise ConfigurationError(f"{role}: there is no table [vault] that says where that is")
+        mount, _, name = role.partition("/")
+        return Lent(self.vault, mount, name, self.close)
+
+    def keep(self) -> None:
+        """From now on, renew in time what Vault has lent."""
+        if self.vault is not None:
+            self.vault.keep()
 
     def close(self) -> None:
         """Give back what Vault has lent."""

@@ -23,6 +23,7 @@ from msgspec.structs import replace
 
 from nicegold import Secret
 from nicegold_ops.config import Resolve
+from nicegold_ops.credentials import Credentials
 from nicegold_ops.errors import in_one_line
 from nicegold_ops.reference import Reference
 from nicegold_ops.suggest import did_you_mean
@@ -48,14 +49,6 @@ _RETRY = 5.0
 _ROUNDING = 1.5
 _LONGEST_WAIT = 600.0
 _log = logger("vault")
-
-
-class Credentials(msgspec.Struct, frozen=True):
-    """What a database lets in until the lease of this *number* ends."""
-
-    user: str
-    password: Secret
-    number: int
 
 
 class Read(msgspec.Struct, frozen=True):
@@ -176,6 +169,11 @@ class Vault:
                 lease = self._good_lease(mount, role) or self._obtain(mount, role)
         return lease.credentials
 
+    def number_of(self, mount: str, role: str) -> int:
+        """The number of the last credentials for *role*, without asking for new ones; 0 before any."""
+        lease = self._leases.get((mount, role))
+        return 0 if lease is None else lease.credentials.number
+
     def _good_lease(self, mount: str, role: str) -> _Lease | None:
         # Without the lock: while Vault is slow somebody has it, and what is lent can be used.
         lease = self._leases.get((mount, role))
@@ -209,7 +207,7 @@ class Vault:
             self._thread.join()
         with self._lock, suppress(Unavailable):
             self._give_back()
-        self._held = None
+        self._held, self._past = None, []
 
     # What is told of it.
 
@@ -474,6 +472,26 @@ def _seconds(time: str) -> float:
 def _logged(severity: str, title: str, text: str) -> None:
     level = _log.info if severity == "info" else _log.error
     level(f"{title}: {text}", **{"event.action": "vault.trouble"})
+
+
+class Lent:
+    """Credentials that the database engine at *mount* makes for *role*, as `Login` wants them.
+
+    *give_back* is done when the store is closed.
+    """
+
+    def __init__(self, vault: Vault, mount: str, role: str, give_back: Callable[[], object]) -> None:
+        self._vault, self._mount, self._role = vault, mount, role
+        self._give_back = give_back
+
+    def credentials(self) -> Credentials:
+        return self._vault.credentials(self._mount, self._role)
+
+    def number(self) -> int:
+        return self._vault.number_of(self._mount, self._role)
+
+    def close(self) -> None:
+        self._give_back()
 
 
 #: All in this process. A forked child must not go on with its parent's locks, connections and leases.
