@@ -54,6 +54,15 @@ SEAMS = (
     # What a person calls: the edge, where clocks and signals come from.
     Seam("nicegold_ops.commands*", "clock disk environment process thread", "the edge"),
     Seam("nicegold_ops.config", "disk os.path.expanduser", "reads nicegold.toml; ~ is allowed in its paths"),
+    Seam("nicegold_ops.reference", "os.path.expanduser", "~ is allowed in the path of a secret"),
+    Seam("nicegold_ops.secrets", "disk", "reads the files of secrets"),
+    Seam("nicegold_ops.app", "os.environ", "variables that hold secrets, looked at when a run is built"),
+    Seam("nicegold_ops.vault.login", "disk", "reads the token of a pod"),
+    Seam(
+        "nicegold_ops.vault.vault",
+        "thread random.random os.register_at_fork",
+        "renews in time, whatever else waits; its clocks and its chance are handed in",
+    ),
     Seam("nicegold_ops.installed", "pathlib.Path.cwd", "plugins beside the configuration can be imported"),
     Seam("nicegold_ops.backup*", "disk", "copies the store, and puts it back"),
     Seam("nicegold_ops.backup.pgbackrest", "process", "runs pgBackRest"),

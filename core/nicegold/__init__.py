@@ -73,6 +73,7 @@ from nicegold.quality import (
     sound_bars,
     sound_quotes,
 )
+from nicegold.secret import Secret
 from nicegold.sessions import DAY, SECOND, Sessions
 from nicegold.tables import Rows, TextSettings, TextTable, read_table
 from nicegold.timeframe import bar_lengths, name_timeframe, parse_timeframe
@@ -127,6 +128,7 @@ __all__ = [
     "Replaced",
     "Request",
     "Rows",
+    "Secret",
     "Sessions",
     "Side",
     "Snapshot",

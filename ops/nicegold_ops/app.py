@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
@@ -12,12 +13,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
+from msgspec.structs import replace
 
 from nicegold import Account, Event, Instrument, Portfolio, Snapshot, Source, Started
 from nicegold.engine import Engine
 from nicegold.host import Enabled, Host, PluginRefused
 from nicegold_ops.calls import CallLog
-from nicegold_ops.config import Settings, TraceSettings, build
+from nicegold_ops.config import Resolve, Settings, build
+from nicegold_ops.credentials import WithPassword
 from nicegold_ops.curve import Curve
 from nicegold_ops.errors import ConfigurationError, DataError, PluginError
 from nicegold_ops.fence import Fence, fence_of
@@ -28,7 +31,10 @@ from nicegold_ops.projected import ProjectedJournal
 from nicegold_ops.quarantine import Quarantine
 from nicegold_ops.recovery import last_state, refuse_unsound
 from nicegold_ops.replayed import Answers, in_place_of
+from nicegold_ops.secrets import Local, Secrets
+from nicegold_ops.store.place import Server
 from nicegold_ops.telemetry import Telemetry
+from nicegold_ops.telemetry.settings import TraceSettings
 from nicegold_ops.valuation import Valuation
 from nicegold_ops.witness import Witness
 
@@ -64,6 +70,9 @@ class App:
     pager: Pager | None
     liveness: Liveness
     sources: Mapping[str, Source]
+    secrets: Secrets
+    #: What its plugins were built with.
+    resolve: Resolve
     fence: Fence | None = None
     #: Reads how plugins are called, in a session.
     witness: Witness | None = None
@@ -98,6 +107,7 @@ class App:
             self.store.dispose()
             if self.fence is not None:
                 self.fence.close()
+            self.secrets.close()
 
 
 def bootstrap(
@@ -106,14 +116,16 @@ def bootstrap(
     *,
     store: sa.Engine | None = None,
     answers: Answers | None = None,
+    resolve: Resolve | None = None,
     wall: Callable[[], int] = time.time_ns,
     monotonic: Callable[[], float] = time.monotonic,
 ) -> App:
     """Build everything that *settings* ask for. Nothing trades yet, nothing is recorded but the run.
 
     A *store* that is given is the app's from then on, also when this fails. With *answers*, brokers
-    that reach a venue are replaced by ones that answer these. Raises
-    ConfigurationError, PluginError or DataError that says what to mend.
+    that reach a venue are replaced by ones that answer these. *resolve* is where plugins get their secrets
+    if not where the references lead. Raises ConfigurationError, PluginError, DataError or VaultFailed that
+    says what to mend.
     """
     leaves = run.mode in LEAVES
     pager = Pager() if leaves else None
@@ -123,10 +135,13 @@ def bootstrap(
             undo.callback(store.dispose)
         telemetry = Telemetry(folder, run.run, wall=wall)
         undo.callback(telemetry.close)
-        host = _host(settings, run, telemetry, pager, answers)
+        secrets = Secrets(settings.vault, Local(os.environ))
+        undo.callback(secrets.close)
+        resolve = resolve or (secrets.resolve if answers is None else secrets.resolve_if_there)
+        host = _host(settings, run, telemetry, pager, answers, resolve)
         sources = _sources(host)
         if store is None:
-            store = open_journal(journal_of(settings), durable=leaves)
+            store = open_journal(journal_of(settings, secrets), durable=leaves)
             undo.callback(store.dispose)
         fence = fence_of(store, settings.run.state) if run.mode == "live" else None
         if fence is not None:
@@ -135,8 +150,9 @@ def bootstrap(
         account = Account(settings.run.cash, settings.run.currency)
         resumed = _resumed(store, run, account, settings) if run.mode == "live" else None
         log = CallLog(run.run)
-        witness = _witness(settings, run, telemetry, log) if leaves else None
+        witness = _witness(settings, run, telemetry, log, secrets) if leaves else None
         journal = _journal(store, run, telemetry, again, fence, log)
+        secrets.keep()
         undo.pop_all()
     portfolio = Portfolio(account, settings.instruments)
     telemetry.watch_portfolio(portfolio)
@@ -165,15 +181,27 @@ def bootstrap(
         pager=pager,
         liveness=Liveness(_patience(settings), monotonic, host.call("health")),
         sources=sources,
+        secrets=secrets,
+        resolve=resolve,
         fence=fence,
         witness=witness,
         resumed=resumed,
     )
 
 
-def journal_of(settings: Settings) -> Path | str:
-    """Where the journal is: a file in the state folder, or a database."""
-    return settings.run.store or journal_path(settings.run.state)
+def journal_of(settings: Settings, secrets: Secrets) -> Path | Server | str:
+    """Where the journal is: a file in the state folder, or a database and who lets us in.
+
+    Raises what a secret cannot be had for.
+    """
+    run = settings.run
+    if run.store is None:
+        return journal_path(run.state)
+    if run.store_role is not None:
+        return Server(run.store, secrets.lent(run.store_role))
+    if run.store_password is None:
+        return run.store
+    return Server(run.store, WithPassword(secrets.of("[run] store_password", run.store_password)))
 
 
 def _resumed(store: sa.Engine, run: Run, account: Account, settings: Settings) -> Snapshot | None:
@@ -182,10 +210,10 @@ def _resumed(store: sa.Engine, run: Run, account: Account, settings: Settings) -
     return last_state(store, run, account, settings.instruments)
 
 
-def _witness(settings: Settings, run: Run, telemetry: Telemetry, log: CallLog) -> Witness:
+def _witness(settings: Settings, run: Run, telemetry: Telemetry, log: CallLog, secrets: Secrets) -> Witness:
     """Nobody asked for traces: then it keeps what goes on record."""
     traces = settings.traces
-    tracer = None if traces is None else _tracer(traces, run, telemetry)
+    tracer = None if traces is None else _tracer(traces, run, telemetry, secrets)
     budget = _BUDGET if traces is None else traces.budget
     cycles = telemetry.cycles(every=0 if traces is None else traces.every, budget=budget)
     witness = Witness(cycles, telemetry.cause, log, budget=budget, tracer=tracer)
@@ -199,7 +227,7 @@ def _witness(settings: Settings, run: Run, telemetry: Telemetry, log: CallLog) -
     return witness
 
 
-def _tracer(traces: TraceSettings, run: Run, telemetry: Telemetry) -> Tracer:
+def _tracer(traces: TraceSettings, run: Run, telemetry: Telemetry, secrets: Secrets) -> Tracer:
     # OpenTelemetry is imported where it is used.
     try:
         from nicegold_ops.telemetry.spans import Spans
@@ -209,7 +237,8 @@ def _tracer(traces: TraceSettings, run: Run, telemetry: Telemetry) -> Tracer:
             f"[traces] needs {error.name}, which is not installed: pip install nicegold[traces]"
         ) from None
     spans = Spans(run.run, run.mode, telemetry.kind_of, version("nicegold"), telemetry.wall)
-    tracer = Tracer(spans, otlp(traces.endpoint))
+    headers = {} if traces.key is None else {traces.key_header: secrets.of("[traces] key", traces.key)}
+    tracer = Tracer(spans, otlp(traces.endpoint, headers))
     telemetry.watch_exports("trace", lambda: tracer.exported)
     telemetry.watch_losses(
         {("trace", reason): partial(tracer.dropped.__getitem__, reason) for reason in tracer.dropped}
@@ -241,11 +270,14 @@ def _journal(
 
 
 def _host(
-    settings: Settings, run: Run, telemetry: Telemetry, pager: Pager | None, answers: Answers | None
+    settings: Settings,
+    run: Run,
+    telemetry: Telemetry,
+    pager: Pager | None,
+    answers: Answers | None,
+    resolve: Resolve,
 ) -> Host:
-    plugins = _plugins(settings, pager)
-    if answers is not None:
-        plugins = {name: in_place_of(type(each), answers) or each for name, each in plugins.items()}
+    plugins = _plugins(settings, pager, answers, resolve)
     try:
         host = Host(telemetry.observe, plugins)
     except PluginRefused as error:
@@ -255,8 +287,14 @@ def _host(
     return host
 
 
-def _plugins(settings: Settings, pager: Pager | None) -> dict[str, object]:
-    plugins: dict[str, object] = dict(build(settings))
+def _plugins(
+    settings: Settings, pager: Pager | None, answers: Answers | None, resolve: Resolve
+) -> dict[str, object]:
+    stand_ins = _stand_ins(settings, answers)
+    # A broker that is replaced is not built: a replay needs none of its secrets.
+    needed = tuple(each for each in settings.plugins if each.name not in stand_ins)
+    built = {**build(replace(settings, plugins=needed), resolve), **stand_ins}
+    plugins = {each.name: built[each.name] for each in settings.plugins}
     if pager is not None:
         if PAGER in plugins:
             raise ConfigurationError(
@@ -264,6 +302,14 @@ def _plugins(settings: Settings, pager: Pager | None) -> dict[str, object]:
             )
         plugins[PAGER] = pager
     return plugins
+
+
+def _stand_ins(settings: Settings, answers: Answers | None) -> dict[str, object]:
+    """By name, what answers in a replay for brokers that reach a venue."""
+    if answers is None:
+        return {}
+    found = {each.name: in_place_of(each.plugin, answers) for each in settings.plugins}
+    return {name: each for name, each in found.items() if each is not None}
 
 
 def _refuse_unsafe(host: Host, run: Run) -> None:

@@ -18,27 +18,24 @@ from typing import Annotated, Any, Literal, TypeAlias, TypeVar
 
 import msgspec
 
-from nicegold import Instrument, Sessions
+from nicegold import Instrument, Secret, Sessions
 from nicegold.host import ENGINE, installed
 from nicegold.sessions import NAMED
 from nicegold_ops.errors import ConfigurationError, NicegoldError, PluginError, in_one_line
 from nicegold_ops.installed import brought, find
+from nicegold_ops.reference import Reference
 from nicegold_ops.setting import Setting, settings_of, shown, words
+from nicegold_ops.ship.settings import ElasticsearchSettings
 from nicegold_ops.suggest import did_you_mean, nearest
+from nicegold_ops.telemetry.settings import TraceSettings
 from nicegold_ops.toml import Document, Key, Place, key_to_toml, table_to_toml, to_toml
+from nicegold_ops.vault.settings import VaultSettings
 
-__all__ = [
-    "PluginSettings",
-    "RunSettings",
-    "Settings",
-    "TraceSettings",
-    "build",
-    "installed",
-    "load",
-    "parse",
-]
+__all__ = ["PluginSettings", "RunSettings", "Settings", "build", "installed", "load", "parse"]
 
 Made = TypeVar("Made")
+#: The secret that a reference leads to. Raises NicegoldError that goes on after the setting's name.
+Resolve: TypeAlias = Callable[[Reference], Secret]
 
 #: With more, cents would get lost in the sums.
 _TOO_MUCH = Decimal(10) ** 12
@@ -48,6 +45,11 @@ _Moment: TypeAlias = Annotated[
     msgspec.Meta(tz=True, description="a date and time with its zone, such as 2026-01-05T00:00:00Z"),
 ]
 
+_Role: TypeAlias = Annotated[
+    str,
+    msgspec.Meta(pattern=r"^[^/#\s]+/[^/#\s]+$", description='a mount and a role, such as "database/gold"'),
+]
+
 
 class RunSettings(msgspec.Struct, frozen=True, kw_only=True):
     """What a run starts with.
@@ -55,7 +57,8 @@ class RunSettings(msgspec.Struct, frozen=True, kw_only=True):
     *mode* is where the market and the fills come from. *cash* is what the account starts with, in
     *currency*. *seed* is where all randomness starts. *state* is the folder of what runs
     leave, seen from the configuration's own; the journal is there too, unless *store* is the URL of a
-    PostgreSQL database.
+    PostgreSQL database. Its user's password is *store_password*; or *store_role*, such as "database/gold",
+    is the role for which Vault's database engine, mounted there, makes a user and a password.
 
     Market events that are known before *start*, or from *end* on, are left out. *pace* is market
     events a second in paper mode; 0 is as fast as they come. *on_halt* says
@@ -74,6 +77,8 @@ class RunSettings(msgspec.Struct, frozen=True, kw_only=True):
     ] = 0
     state: Path = Path("state")
     store: str | None = None
+    store_password: Reference | None = None
+    store_role: _Role | None = None
     start: _Moment | None = None
     end: _Moment | None = None
     pace: Annotated[float, msgspec.Meta(ge=0, description="a number, 0 or above")] = 0.0
@@ -91,26 +96,15 @@ class RunSettings(msgspec.Struct, frozen=True, kw_only=True):
             raise ValueError(f"start is {self.start.isoformat()}; it must be before end")
         if self.store is not None:
             _refuse_as_store(self.store)
+        _refuse_login(self.store, self.store_password, self.store_role)
 
 
-class TraceSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a session's traces go, and which.
-
-    *endpoint* takes OTLP over HTTP. Keys that it wants are not put here, but as headers into the
-    environment's OTEL_EXPORTER_OTLP_HEADERS. A cycle from which an order, a veto or an error follows is
-    always kept, and so is one in which a call takes longer than *budget* seconds; of the others one in
-    *every*, none for 0.
-    """
-
-    endpoint: Annotated[
-        str,
-        msgspec.Meta(
-            pattern="^https?://[^@]+$",
-            description='the URL of an OTLP endpoint, such as "http://127.0.0.1:4318/v1/traces"',
-        ),
-    ]
-    every: Annotated[int, msgspec.Meta(ge=0, le=2**31, description="a whole number, 0 or above")] = 1000
-    budget: Annotated[float, msgspec.Meta(gt=0, description="seconds, above 0")] = 0.05
+def _refuse_login(store: str | None, password: Reference | None, role: str | None) -> None:
+    if password is not None and role is not None:
+        raise ValueError("has both store_password and store_role; the role has a password of its own")
+    for name, said in (("store_password", password), ("store_role", role)):
+        if said is not None and store is None:
+            raise ValueError(f"{name} is for a database; name it with store")
 
 
 def _refuse_as_store(url: str) -> None:
@@ -126,8 +120,8 @@ def _refuse_as_store(url: str) -> None:
 class PluginSettings(msgspec.Struct, frozen=True, kw_only=True):
     """A plugin that is to run: under which *name*, of which class, with which *values*.
 
-    *values* hold every setting, also those that were left to their defaults. *place* is where its
-    table was written.
+    *values* hold every setting, also those that were left to their defaults; of a secret, where it is.
+    *place* is where its table was written.
     """
 
     name: str
@@ -148,7 +142,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     instruments: dict[str, Instrument]
     plugins: tuple[PluginSettings, ...]
     text: str
+    vault: VaultSettings | None = None
     traces: TraceSettings | None = None
+    elasticsearch: ElasticsearchSettings | None = None
 
 
 def load(path: Path | str, overrides: Iterable[str] = ()) -> Settings:
@@ -175,34 +171,58 @@ def parse(text: str, path: Path | str, overrides: Iterable[str] = ()) -> Setting
     return _Reading(document, Path(path).absolute().parent).settings()
 
 
-def build(settings: Settings) -> dict[str, object]:
+def withheld(reference: Reference) -> Secret:
+    """In place of a secret where nothing is going to run."""
+    return Secret.withheld(
+        f"{reference} is not read here: only a run has secrets, and from startup() on, not while it is built"
+    )
+
+
+def build(settings: Settings, resolve: Resolve = withheld) -> dict[str, object]:
     """A new instance of each plugin, by name, in the order of the configuration.
 
-    Raises ConfigurationError that says what the plugins object to in their settings, or PluginError
-    if one fails in another way.
+    *resolve* says what its secrets are. Raises ConfigurationError that says what the plugins object to in
+    their settings, PluginError if one fails in another way, or what *resolve* raises.
     """
     problems: list[_Problem] = []
     built: dict[str, object] = {}
     for number, plugin in enumerate(settings.plugins):
-        try:
-            built[plugin.name] = _instance(plugin)
-        except NicegoldError as error:
-            problems.append(_Problem(Place((0, number), plugin.place), str(error), type(error)))
+        place = Place((0, number), plugin.place)
+        values, unresolved = _resolved(plugin, resolve)
+        problems += [_Problem(place, str(error), type(error)) for error in unresolved]
+        if not unresolved:
+            try:
+                built[plugin.name] = _instance(plugin, values)
+            except NicegoldError as error:
+                problems.append(_Problem(place, str(error), type(error)))
     if problems:
         raise _error(problems)
     return built
 
 
-def _instance(plugin: PluginSettings) -> object:
-    title = f"[{key_to_toml('plugins', plugin.name)}]"
+def _resolved(plugin: PluginSettings, resolve: Resolve) -> tuple[dict[str, Any], list[NicegoldError]]:
+    """The values of *plugin* with its secrets, and what is wrong with those that cannot be had."""
+    # A copy: an instance that changes its list must not change what the next one is built with.
+    values, problems = copy.deepcopy(plugin.values), list[NicegoldError]()
+    for name, value in plugin.values.items():
+        if isinstance(value, Reference):
+            try:
+                values[name] = resolve(value)
+            except NicegoldError as error:
+                problems.append(type(error)(f"{_title(('plugins', plugin.name))} {name}: {error}"))
+    return values, problems
+
+
+def _instance(plugin: PluginSettings, values: dict[str, Any]) -> object:
+    title = _title(("plugins", plugin.name))
     takes_name = any(field.init and field.name == "name" for field in fields(plugin.plugin))
     name = {"name": plugin.name} if takes_name else {}
     try:
-        # A copy: an instance that changes its list must not change what the next one is built with.
-        return plugin.plugin(**copy.deepcopy(plugin.values), **name)
+        return plugin.plugin(**values, **name)
     # Numbers that are too large for what is made of them are the settings' fault too.
     except (ValueError, ArithmeticError) as error:
-        raise ConfigurationError(f"{title} {error}") from None
+        said = in_one_line(error).removeprefix(f"{type(error).__name__}: ")
+        raise ConfigurationError(f"{title} {said}") from None
     except (Exception, SystemExit) as error:
         raise PluginError(f'{title} "{plugin.use}" cannot be built: {in_one_line(error)}') from None
 
@@ -235,20 +255,27 @@ class _Reading:
     def settings(self) -> Settings:
         """The whole. Raises what was noted on the way."""
         self._refuse_unknown_tables()
-        run = self._run()
+        run, vault = self._run(), self._optional("vault", VaultSettings)
+        if run is not None and run.store_role is not None and "vault" not in self._document.tables:
+            self._note(
+                ("run", "store_role"), "[run] store_role is in Vault; add a table [vault] that says where"
+            )
         instruments = {key[-1]: self._instrument(key) for key in self._tables_of("instruments")}
         if not instruments:
             self._note((), "there is no instrument; add a table such as [instruments.XAUUSD]")
         plugins = [self._plugin(key, instruments) for key in self._tables_of("plugins")]
-        traces = self._traces() if "traces" in self._document.tables else None
+        traces = self._optional("traces", TraceSettings)
+        elasticsearch = self._optional("elasticsearch", ElasticsearchSettings)
         if self._problems or run is None:
             raise _error(self._problems)
         return Settings(
-            traces=traces,
             run=run,
             instruments={name: found for name, found in instruments.items() if found is not None},
             plugins=tuple(found for found in plugins if found is not None),
             text="\n".join(self._written),
+            vault=vault,
+            traces=traces,
+            elasticsearch=elasticsearch,
         )
 
     # What there is to read.
@@ -258,10 +285,12 @@ class _Reading:
         values = self._values(key, settings_of(RunSettings))
         return None if values is None else self._made(key, values, RunSettings)
 
-    def _traces(self) -> TraceSettings | None:
-        key = ("traces",)
-        values = self._values(key, settings_of(TraceSettings))
-        return None if values is None else self._made(key, values, TraceSettings)
+    def _optional(self, name: str, kind: type[Made]) -> Made | None:
+        """The table *name*, None where it is not there."""
+        if name not in self._document.tables:
+            return None
+        values = self._values((name,), settings_of(kind))
+        return None if values is None else self._made((name,), values, kind)
 
     def _instrument(self, key: Key) -> Instrument | None:
         values = self._values(key, instrument_settings())
@@ -334,10 +363,13 @@ class _Reading:
 
     def _value(self, key: Key, setting: Setting, value: Any) -> Any:
         try:
-            return setting.read(value)
+            read = setting.read(value)
         except NicegoldError as error:
             self._note((*key, setting.name), f"{_title(key)} {error}", type(error))
             return None
+        if isinstance(read, Reference):
+            self._refuse_nowhere((*key, setting.name), read)
+        return read
 
     def _made(self, key: Key, values: dict[str, Any], make: Callable[..., Made]) -> Made | None:
         self._written.append(table_to_toml(key, values))
@@ -369,6 +401,18 @@ class _Reading:
             if setting.is_required and name not in table and name not in meant:
                 self._note(key, f'{_title(key)} needs "{name}", {words(setting.kind)}')
 
+    def _refuse_nowhere(self, key: Key, reference: Reference) -> None:
+        if reference.scheme != "vault":
+            return
+        if key[0] == "vault":
+            self._note(
+                key, f'{_title(key[:-1])} {key[-1]} is what opens Vault; say "env:NAME" or "file:PATH"'
+            )
+        elif "vault" not in self._document.tables:
+            self._note(
+                key, f"{_title(key[:-1])} {key[-1]} is in Vault; add a table [vault] that says where that is"
+            )
+
     def _refuse_name(self, key: Key) -> None:
         if not _PLUGIN_NAME.fullmatch(key[-1]):
             self._note(key, f"{_title(key)} is no name for a plugin; use letters, digits, - and _")
@@ -385,7 +429,7 @@ class _Reading:
             self._note(place, f"{_title(key)} instrument is {shown(symbol)}, which is not configured{hint}")
 
 
-_TABLES = ("run", "instruments", "plugins", "traces")
+_TABLES = ("run", "vault", "instruments", "plugins", "traces", "elasticsearch")
 _USE = Setting("use", str)
 _HOURS = Annotated[
     str,
@@ -419,6 +463,8 @@ def _title(key: Key) -> str:
 def _seen_from(folder: Path, value: Any) -> Any:
     """*value* with its paths made absolute; ``~`` is the home directory."""
     match value:
+        case Reference():
+            return value.seen_from(folder)
         case Path():
             return Path(os.path.normpath(folder / os.path.expanduser(value)))
         case list() | tuple():

@@ -40,4 +40,8 @@ class PluginError(NicegoldError):
 
 def in_one_line(error: BaseException) -> str:
     """What *error* says, without a traceback."""
-    return " ".join(f"{type(error).__name__}: {error}".split())
+    try:
+        said = f"{type(error).__name__}: {error}"
+    except TypeError:  # what it holds has no text, as a secret has none
+        said = repr(error)
+    return " ".join(said.split())

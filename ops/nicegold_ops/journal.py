@@ -38,7 +38,7 @@ from nicegold import (
     Unknown,
 )
 from nicegold_ops.errors import DataError
-from nicegold_ops.store.place import StoreFailed, open_store, place_of, readable, said
+from nicegold_ops.store.place import Server, StoreFailed, open_store, place_of, readable, said
 from nicegold_ops.store.tables import blocks, runs
 
 _MARKET = frozenset({Bar, Quote})
@@ -115,12 +115,12 @@ def journal_path(state: Path) -> Path:
 
 
 def open_journal(
-    place: Path | str | None,
+    place: Path | str | Server | None,
     *,
     durable: bool = True,
     connect: Callable[[], sqlite3.Connection] | None = None,
 ) -> sa.Engine:
-    """The journal at *place*, a SQLite file, a PostgreSQL's URL or None for the memory. See `open_store`."""
+    """The journal at *place*, a SQLite file, a PostgreSQL or None for the memory. See `open_store`."""
     return open_store(place, durable=durable, connect=connect)
 
 

@@ -17,13 +17,19 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 
 import msgspec
 
+from nicegold import Secret
 from nicegold_ops.errors import ConfigurationError, PluginError, in_one_line
+from nicegold_ops.reference import HOW, Reference
 from nicegold_ops.suggest import did_you_mean
 from nicegold_ops.toml import Float, Loose, to_toml
 
 #: Characters of a value in a message.
 _SHOWN = 60
+#: A setting of these types is a secret: of a plugin, which gets it, or of our own, who get it ourselves.
+_SECRETS = (Secret, Reference)
 _WORDS: dict[Any, str] = {
+    Secret: f"where the secret is: {HOW}",
+    Reference: f"where the secret is: {HOW}",
     bool: "true or false",
     int: "a whole number",
     float: "a number",
@@ -52,11 +58,18 @@ class Setting(msgspec.Struct, frozen=True):
     def is_required(self) -> bool:
         return self.default is dataclasses.MISSING
 
+    @property
+    def is_secret(self) -> bool:
+        """Whether it is written as a `Reference`, never as the value itself."""
+        return any(each in _SECRETS for each in _alternatives(self.kind))
+
     def read(self, value: Any) -> Any:
-        """*value*, as TOML or the command line has it, in this setting's type.
+        """*value*, as TOML or the command line has it, in this setting's type; of a secret, where it is.
 
         Raises ConfigurationError that says what it must be, PluginError if no value could be that.
         """
+        if self.is_secret:
+            return self._reference(value)
         self._refuse_what_is_not_exact(value)
         try:
             read = msgspec.convert(
@@ -71,6 +84,12 @@ class Setting(msgspec.Struct, frozen=True):
         if read is None:
             raise self._refused(value, "leave it out instead")
         return read
+
+    def _reference(self, value: Any) -> Reference:
+        try:
+            return Reference.parse(value)
+        except ValueError as error:
+            raise ConfigurationError(f"{self.name} {error}") from None
 
     def _refuse_what_is_not_exact(self, value: Any) -> None:
         kinds = set(_parts(self.kind))
@@ -101,7 +120,20 @@ def settings_of(cls: type) -> dict[str, Setting]:
     settings = {name: Setting(name, kinds[name], default) for name, default in fields}
     for setting in settings.values():
         _refuse_unwritable(setting)
+        _refuse_hidden_secret(setting)
     return settings
+
+
+def _refuse_hidden_secret(setting: Setting) -> None:
+    """One among other things could be written as it is, and one that is the default is in the code."""
+    if len(_alternatives(setting.kind)) > 1 or not setting.is_secret:
+        if any(part in _SECRETS for part in _parts(setting.kind)):
+            raise PluginError(
+                f"whose {setting.name} holds a secret among other things; "
+                "make each secret a field of its own, of type Secret or Secret | None"
+            )
+    elif not (setting.is_required or setting.default is None):
+        raise PluginError(f"whose {setting.name} is a secret with a default; it can have none but None")
 
 
 def _refuse_unwritable(setting: Setting) -> None:

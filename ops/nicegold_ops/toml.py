@@ -195,7 +195,8 @@ def _parse_value(text: str) -> Any:
     try:
         return _loads(f"value = {text}")["value"]
     except ValueError as error:
-        raise ValueError(f"{text} is not TOML: {_WHERE.sub('', str(error))}") from None
+        # It is not repeated: it may have been meant as a secret.
+        raise ValueError(f"the value is not TOML: {_WHERE.sub('', str(error))}") from None
 
 
 def _put(table: Mapping[str, Any], key: Key, value: Any) -> dict[str, Any]:

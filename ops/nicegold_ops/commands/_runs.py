@@ -15,10 +15,11 @@ from tempfile import TemporaryDirectory
 import sqlalchemy as sa
 from msgspec.structs import replace
 
-from nicegold_ops.app import App, bootstrap
+from nicegold_ops.app import App, bootstrap, journal_of
 from nicegold_ops.config import Settings, load
 from nicegold_ops.errors import ConfigurationError, DataError, NicegoldError
 from nicegold_ops.journal import Run, journal_path, open_journal
+from nicegold_ops.secrets import Local, Secrets
 
 RESULT = "result.json"
 REPORT = "report.html"
@@ -37,11 +38,15 @@ def runs_of(config: Path, state: Path | None) -> tuple[Path, str | None]:
     """
     if state is not None:
         return state, None
+    run = _configured(config).run
+    return run.state, run.store
+
+
+def _configured(config: Path) -> Settings:
     try:
-        run = load(config).run
+        return load(config)
     except ConfigurationError as error:
         raise ConfigurationError(f"{error}, or the folder of the journal with --state") from None
-    return run.state, run.store
 
 
 def base_of(configuration: str, state: Path) -> Path:
@@ -90,13 +95,31 @@ def aside(settings: Settings) -> Iterator[Settings]:
         yield replace(settings, run=replace(settings.run, state=Path(folder)))
 
 
-def journal_in(state: Path, store: str | None = None) -> sa.Engine:
-    """The journal in the database *store*, or the one that is in *state* already.
+def journal_at(config: Path, state: Path | None) -> tuple[Path, sa.Engine]:
+    """The state folder that options name, and the journal of its runs.
 
-    Raises DataError when there is none.
+    Raises ConfigurationError when they name none, DataError when there is none.
     """
-    if store is not None:
-        return open_journal(store)
+    if state is not None:
+        return state, journal_in(state)
+    settings = _configured(config)
+    return settings.run.state, opened(settings)
+
+
+def opened(settings: Settings) -> sa.Engine:
+    """The journal that is there already. Disposing of it gives back what Vault has lent for it."""
+    if settings.run.store is None:
+        return journal_in(settings.run.state)
+    secrets = Secrets(settings.vault, Local(os.environ))
+    try:
+        return open_journal(journal_of(settings, secrets))
+    finally:
+        if settings.run.store_role is None:
+            secrets.close()
+
+
+def journal_in(state: Path) -> sa.Engine:
+    """The journal that is in *state* already. Raises DataError when there is none."""
     path = journal_path(state)
     if not path.is_file():
         raise DataError(f"{path}: there is no journal; name its folder with --state")

@@ -16,7 +16,7 @@ from nicegold_ops.app import App, bootstrap
 from nicegold_ops.commands._options import config_option, json_option, set_option
 from nicegold_ops.commands._output import answer, facts, money, table
 from nicegold_ops.commands._runs import aside
-from nicegold_ops.config import Settings, load
+from nicegold_ops.config import Settings, load, withheld
 from nicegold_ops.errors import DataError, PluginError
 from nicegold_ops.journal import Run, open_journal
 from nicegold_ops.toml import to_toml
@@ -57,7 +57,8 @@ def command(config: Path, overrides: tuple[str, ...], json_to: Path | None) -> N
     """
     settings = load(config, overrides)
     with aside(settings) as elsewhere:
-        app = bootstrap(elsewhere, Run("check", settings.run.mode, 0), store=open_journal(None))
+        planned = Run("check", settings.run.mode, 0)
+        app = bootstrap(elsewhere, planned, store=open_journal(None), resolve=withheld)
         try:
             plan = _plan(settings, app)
         finally:

@@ -23,8 +23,8 @@ from rich.text import Text
 from nicegold import engine, pure
 from nicegold_ops.commands._options import CONFIGURATION, config_option, json_option, state_option
 from nicegold_ops.commands._output import answer, console, moment, table
-from nicegold_ops.commands._runs import journal_in
-from nicegold_ops.config import installed, load
+from nicegold_ops.commands._runs import journal_in, opened
+from nicegold_ops.config import Settings, installed, load
 from nicegold_ops.errors import DataError, NicegoldError, in_one_line
 from nicegold_ops.journal import Run, all_runs, journal_path, read
 from nicegold_ops.telemetry.watch import native
@@ -149,7 +149,7 @@ def _plugins() -> Iterator[Finding]:
 
 
 def _configured(config: Path, state: Path | None) -> Iterator[Finding]:
-    store = None
+    store: Settings | None = None
     try:
         settings = load(config)
     except NicegoldError as error:
@@ -159,7 +159,7 @@ def _configured(config: Path, state: Path | None) -> Iterator[Finding]:
         yield Finding(
             "configuration", "ok", f"{config}: {len(settings.plugins)} plugins in {settings.run.mode}"
         )
-        store = None if state else settings.run.store
+        store = settings if state is None and settings.run.store else None
         state = state or settings.run.state
     if state is not None:
         yield from _state(state)
@@ -199,14 +199,14 @@ def _room(free: int) -> Finding:
     return Finding("disk", status, f"{free / _GIGABYTE:,.1f} GB free", way_out)
 
 
-def _journal(state: Path, store: str | None) -> Iterator[Finding]:
+def _journal(state: Path, store: Settings | None) -> Iterator[Finding]:
     if store is None and not journal_path(state).exists():
         yield Finding("journal", "ok", "there is none yet")
         return
-    with ExitStack() as opened:
+    with ExitStack() as done:
         try:
-            journal = journal_in(state, store)
-            opened.callback(journal.dispose)
+            journal = journal_in(state) if store is None else opened(store)
+            done.callback(journal.dispose)
             runs = all_runs(journal)
         except (NicegoldError, sa.exc.SQLAlchemyError) as error:
             way_out = "mend it" if store else "move it away; the next run begins a new one"

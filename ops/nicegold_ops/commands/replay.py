@@ -18,7 +18,7 @@ from nicegold_ops import session
 from nicegold_ops.app import App, bootstrap
 from nicegold_ops.commands._options import config_option, json_option, state_option
 from nicegold_ops.commands._output import answer, facts, money, progress
-from nicegold_ops.commands._runs import aside, base_of, journal_in, runs_of
+from nicegold_ops.commands._runs import aside, base_of, journal_at
 from nicegold_ops.config import parse
 from nicegold_ops.errors import DataError
 from nicegold_ops.journal import MarketRead, Received, Run, all_runs, find_run, open_journal, read
@@ -66,8 +66,7 @@ def command(run: str | None, config: Path, state: Path | None, json_to: Path | N
     RUN is a run's id, the last one if not said. Exits with 1 at the first event that differs. A run
     that was killed is repeated up to its last record.
     """
-    folder, url = runs_of(config, state)
-    store = journal_in(folder, url)
+    folder, store = journal_at(config, state)
     try:
         found = find_run(store, run or _last_recorded(store))
         repetition = _repeat(store, found, folder)

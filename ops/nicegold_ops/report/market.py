@@ -27,7 +27,7 @@ def market_again(app: App) -> Generator[Market, None, None]:
     """
     names = {feed.name for feed in feeds(app.host)}
     plugins = tuple(each for each in app.settings.plugins if each.name in names)
-    host = Host(lambda hook, plugin, call: call, build(replace(app.settings, plugins=plugins)))
+    host = Host(lambda hook, plugin, call: call, build(replace(app.settings, plugins=plugins), app.resolve))
     run = app.settings.run
     try:
         _refuse(host.call("startup")(app.settings.instruments, Account(run.cash, run.currency), run.seed))

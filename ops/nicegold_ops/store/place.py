@@ -9,8 +9,10 @@ from decimal import InvalidOperation
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import sqlalchemy as sa
 
+from nicegold_ops.credentials import Login
 from nicegold_ops.errors import ConfigurationError, DataError, NicegoldError
 from nicegold_ops.store.schema import prepare
 
@@ -35,23 +37,30 @@ _SERVER = (
 _UNSOUND = (ValueError, TypeError, OverflowError, MemoryError, InvalidOperation)
 
 
+class Server(msgspec.Struct, frozen=True):
+    """A PostgreSQL database at *url*, which *login* lets us into."""
+
+    url: str
+    login: Login
+
+
 class StoreFailed(NicegoldError):
     """The store cannot be reached, opened or written."""
 
 
 def open_store(
-    place: Path | str | None,
+    place: Path | str | Server | None,
     *,
     durable: bool = True,
     connect: Callable[[], sqlite3.Connection] | None = None,
 ) -> sa.Engine:
-    """The store at *place*: a SQLite file, made when missing, a PostgreSQL's URL, or in memory for None.
+    """The store at *place*: a SQLite file, made when missing, a PostgreSQL's, or in memory for None.
 
     *durable* is whether a commit waits for the disk. *connect* opens the file in another way than usual.
     Raises ConfigurationError for a URL that cannot be meant, StoreFailed when the store cannot be
     opened, and DataError when what is there is no store, or one of a newer nicegold.
     """
-    engine = _postgresql(place, durable) if isinstance(place, str) else _sqlite(place, durable, connect)
+    engine = _opened(place, durable, connect)
     try:
         prepare(engine)
     except sa.exc.OperationalError as error:
@@ -68,6 +77,45 @@ def open_store(
         engine.dispose()
         raise DataError(f"{place_of(engine)} {error}") from None
     return engine
+
+
+def _opened(
+    place: Path | str | Server | None, durable: bool, connect: Callable[[], sqlite3.Connection] | None
+) -> sa.Engine:
+    match place:
+        case Server():
+            engine = _postgresql(place.url, durable)
+            _log_in(engine, place.login)
+            return engine
+        case str():
+            return _postgresql(place, durable)
+        case _:
+            return _sqlite(place, durable, connect)
+
+
+def _log_in(engine: sa.Engine, login: Login) -> None:
+    """Make *engine*'s connections with what *login* says, and no other one is used where that has changed."""
+
+    @sa.event.listens_for(engine, "do_connect")
+    def _give(dialect: Any, record: Any, arguments: Any, parameters: dict[str, Any]) -> None:
+        try:
+            found = login.credentials()
+        except NicegoldError as error:
+            # As the driver says it when it cannot connect: who uses the store knows what to do then.
+            raise dialect.dbapi.OperationalError(str(error)) from None
+        parameters["password"] = found.password.reveal()
+        if found.user is not None:
+            parameters["user"] = found.user
+        record.info["credentials"] = found.number
+
+    @sa.event.listens_for(engine, "checkout")
+    def _replace(connection: Any, record: Any, proxy: Any) -> None:
+        if record.info.get("credentials") != login.number():
+            raise sa.exc.DisconnectionError
+
+    @sa.event.listens_for(engine, "engine_disposed")
+    def _give_back(engine: sa.Engine) -> None:
+        login.close()
 
 
 def place_of(engine: sa.Engine) -> str:

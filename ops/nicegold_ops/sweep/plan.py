@@ -29,7 +29,10 @@ from nicegold_ops.toml import Document, key_to_toml, to_toml
 
 #: What a backtest does not depend on.
 _WITHOUT_EFFECT = frozenset(
-    {"run.mode", "run.state", "run.store", "run.pace", "run.metrics_host", "run.metrics_port"}
+    {
+        *("run.mode", "run.state", "run.store", "run.store_password", "run.store_role", "run.pace"),
+        *("run.metrics_host", "run.metrics_port"),
+    }
 )
 #: What a window says.
 _BOUNDS = frozenset({"run.start", "run.end"})

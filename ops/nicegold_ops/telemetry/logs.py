@@ -190,13 +190,21 @@ def _error(error: Any) -> Mapping[str, str]:
         return {}
     return {
         "error.type": type(exception).__name__,
-        "error.message": str(exception),
+        "error.message": _words(exception),
         "error.stack_trace": "".join(traceback.format_exception(exception)),
     }
 
 
 def _to_json(_: Any, __: str, line: MutableMapping[str, Any]) -> str:
-    return msgspec.json.encode(line, enc_hook=str).decode()
+    return msgspec.json.encode(line, enc_hook=_words).decode()
+
+
+def _words(value: object) -> str:
+    """Of a secret, and of what is made of one, there is no text: only that it is there."""
+    try:
+        return str(value)
+    except TypeError:
+        return repr(value)
 
 
 def _console() -> Processor:

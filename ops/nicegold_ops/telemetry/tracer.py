@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
-from nicegold import Event
+from nicegold import Event, Secret
 from nicegold_ops.telemetry.cycles import Cycle
 from nicegold_ops.telemetry.spans import Spans
 
@@ -83,12 +83,17 @@ class Tracer:
         return arrived
 
 
-def otlp(endpoint: str, timeout: float = 10.0) -> SpanExporter:
-    """To *endpoint*, by OTLP over HTTP; headers, such as keys, are in OTEL_EXPORTER_OTLP_HEADERS.
+def otlp(endpoint: str, headers: Mapping[str, Secret], timeout: float = 10.0) -> SpanExporter:
+    """To *endpoint*, by OTLP over HTTP, with *headers* besides those in OTEL_EXPORTER_OTLP_HEADERS.
 
     What is refused for the moment is sent again for *timeout* seconds.
     """
     from opentelemetry.exporter.otlp.proto.http import Compression
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 
-    return OTLPSpanExporter(endpoint, timeout=timeout, compression=Compression.Gzip)
+    return OTLPSpanExporter(
+        endpoint,
+        headers={name: value.reveal() for name, value in headers.items()} or None,
+        timeout=timeout,
+        compression=Compression.Gzip,
+    )
