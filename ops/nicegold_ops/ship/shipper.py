@@ -37,7 +37,7 @@ class Stream(Protocol):
 class Shipper:
     """Ships from *store* to *stream*.
 
-    *wait* takes seconds, and answers whether to stop; *chance* is in [0, 1). A page that is refused as it is
+    *wait* takes seconds, and answers whether to stop; *chance* is in [0, 1), *wall* ns UTC. A page that is refused as it is
     holds up its run, and not the others.
     """
 
@@ -48,6 +48,7 @@ class Shipper:
         *,
         wait: Callable[[float], bool],
         chance: Callable[[], float],
+        wall: Callable[[], int],
         idle: float = 0.5,
     ) -> None:
         #: Documents by what became of them; requests that are to be sent again.
@@ -58,6 +59,9 @@ class Shipper:
         self._stream = stream
         self._wait = wait
         self._chance = chance
+        self._wall = wall
+        #: When a round was last gone through without trouble, ns UTC; 0 before the first.
+        self.beat = 0
         self._idle = idle
         self._failures = 0
         self._is_prepared = False
@@ -96,6 +100,8 @@ class Shipper:
         if not shipped:
             self._held.clear()
         self._failures = 0 if shipped or complete else self._failures + 1
+        if complete:
+            self.beat = self._wall()
         return shipped, complete
 
     def _prepare(self) -> None:

@@ -31,15 +31,25 @@ def publish(connection: sa.Connection, run: str, events: Iterable[Told], *, crea
             "run": run,
             "sequence": sequence,
             "topic": type(event).__name__,
-            "payload": _encode(_public(event)),
+            "payload": payload_of(event),
             "created_at": created_at,
             "cause": cause,
         }
         for sequence, cause, event in events
-        if type(event) not in _UNTOLD
+        if is_public(event)
     ]
     if rows:
         connection.execute(_add(connection.dialect.name), rows)
+
+
+def is_public(event: Event) -> bool:
+    """Whether others are told of *event*."""
+    return type(event) not in _UNTOLD
+
+
+def payload_of(event: Event) -> bytes:
+    """What they are told."""
+    return _encode(_public(event))
 
 
 def cursor_of(connection: sa.Connection, reader: str, run: str) -> int:

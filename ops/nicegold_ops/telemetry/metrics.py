@@ -158,6 +158,26 @@ POSITION = Metric(
     "nicegold_position_lots", "gauge", "Net position in lots, negative when short.", ("symbol",)
 )
 
+# The audit trail.
+
+AUDIT_OUTBOX = Metric(
+    "nicegold_audit_outbox_records",
+    "gauge",
+    "Events that have not arrived where the audit trail is copied to.",
+)
+AUDIT_OUTBOX_OLDEST = Metric(
+    "nicegold_audit_outbox_oldest_timestamp_seconds",
+    "gauge",
+    "When the oldest of these was put on record; 0 where there is none.",
+)
+AUDIT_SHIP = Metric(
+    "nicegold_audit_ship_total",
+    "counter",
+    "Documents by what became of them: created, duplicate (they were there) or rejected (as they are; they are "
+    "kept and sent again). Retried counts requests that were not answered or came too early.",
+    ("sink", "result"),
+)
+
 # Telemetry itself.
 
 TELEMETRY_ERRORS = Metric(
