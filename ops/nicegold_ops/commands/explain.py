@@ -27,8 +27,8 @@ _VERDICTS = {"success": "no objection", "vetoed": "objected", "error": "failed, 
 def command(order: str, run: str | None, config: Path, state: Path | None, json_to: Path | None) -> None:
     """Show why there is an order: the input, each plugin that was asked, and all that happened to it.
 
-    ORDER is its id, such as cross-54. What is shown is on record; its trace has the same id in the trace store
-    and in Elasticsearch.
+    ORDER is its id, such as cross-54. What is shown is on record; its trace has the same id in the trace
+    store and in Elasticsearch.
     """
     _, store = journal_at(config, state)
     try:

@@ -7,7 +7,9 @@ import random
 import sys
 import threading
 import time
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import click
 from prometheus_client.registry import CollectorRegistry
@@ -24,6 +26,9 @@ from nicegold_ops.ship.collector import Collector
 from nicegold_ops.ship.shipper import Shipper
 from nicegold_ops.telemetry.http import Server
 from nicegold_ops.telemetry.logs import Logs
+
+#: Seconds of a round: the longest wait, and requests that are not answered.
+_PATIENCE = 300.0
 
 
 @click.command()
@@ -51,6 +56,12 @@ def command(
         logs.close()
 
 
+def _alive(shipper: Shipper, began: int) -> tuple[bool, dict[str, Any]]:
+    """Whether it goes on. Where Elasticsearch does not answer, metrics tell; to start anew is no help."""
+    silent = (time.time_ns() - max(shipper.tried, began)) / 1e9
+    return silent < _PATIENCE, {"seconds_since_last_round": silent, "documents": dict(shipper.results)}
+
+
 def _work(settings: Settings, stop: threading.Event, once: bool, host: str, port: int) -> None:
     if settings.elasticsearch is None:
         raise ConfigurationError("there is nothing to do: add a table [elasticsearch] with its url")
@@ -61,7 +72,7 @@ def _work(settings: Settings, stop: threading.Event, once: bool, host: str, port
         shipper = Shipper(store, stream, wait=stop.wait, chance=random.random, wall=time.time_ns)
         registry = CollectorRegistry()
         registry.register(Collector(shipper))
-        server = Server(host, port, registry, lambda: (True, {"shipped": dict(shipper.results)}))
+        server = Server(host, port, registry, partial(_alive, shipper, time.time_ns()))
         try:
             out = console()
             out.print(f"to {stream.name}, metrics at http://{host}:{server.port}/metrics", soft_wrap=True)

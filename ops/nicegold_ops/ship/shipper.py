@@ -37,8 +37,8 @@ class Stream(Protocol):
 class Shipper:
     """Ships from *store* to *stream*.
 
-    *wait* takes seconds, and answers whether to stop; *chance* is in [0, 1), *wall* ns UTC. A page that is refused as it is
-    holds up its run, and not the others.
+    *wait* takes seconds, and answers whether to stop; *chance* is in [0, 1), *wall* ns UTC. A page that is
+    refused as it is holds up its run, and not the others.
     """
 
     def __init__(
@@ -60,8 +60,8 @@ class Shipper:
         self._wait = wait
         self._chance = chance
         self._wall = wall
-        #: When a round was last gone through without trouble, ns UTC; 0 before the first.
-        self.beat = 0
+        #: When a round was last gone through, and when without trouble, ns UTC; 0 before the first.
+        self.tried = self.beat = 0
         self._idle = idle
         self._failures = 0
         self._is_prepared = False
@@ -100,8 +100,9 @@ class Shipper:
         if not shipped:
             self._held.clear()
         self._failures = 0 if shipped or complete else self._failures + 1
+        self.tried = self._wall()
         if complete:
-            self.beat = self._wall()
+            self.beat = self.tried
         return shipped, complete
 
     def _prepare(self) -> None:

@@ -173,8 +173,8 @@ AUDIT_OUTBOX_OLDEST = Metric(
 AUDIT_SHIP = Metric(
     "nicegold_audit_ship_total",
     "counter",
-    "Documents by what became of them: created, duplicate (they were there) or rejected (as they are; they are "
-    "kept and sent again). Retried counts requests that were not answered or came too early.",
+    "Documents by what became of them: created, duplicate (they were there) or rejected (as they are; they "
+    "are kept and sent again). Retried counts requests that were not answered or came too early.",
     ("sink", "result"),
 )
 
