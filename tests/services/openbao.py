@@ -155,7 +155,7 @@ class OpenBao:
 
 @contextmanager
 def openbao() -> Iterator[OpenBao]:
-    """A running server, unsealed, whose files are gone afterwards; the test skips without the program."""
+    """A running server, unsealed, whose files are gone afterwards; the test skips where it was not fetched."""
     program = _required_program()
     with tempfile.TemporaryDirectory(prefix="nicegold-openbao-") as folder:
         server = OpenBao(program, Path(folder))
