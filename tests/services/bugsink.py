@@ -21,7 +21,7 @@ from tests.services import wheels
 from tests.services.asking import answers
 from tests.services.cache import kept, making
 from tests.services.postgresql import free_port
-from tests.services.process import Process
+from tests.services.process import Process, running
 from tests.services.required import missing
 
 _HOW = "python -m tests.services.bugsink"
@@ -80,7 +80,7 @@ class Issue(NamedTuple):
     events: list[Event]
 
 
-class Bugsink:
+class Bugsink(Process):
     """A server with one project. It can be stopped, killed and started again, and keeps what it has."""
 
     def __init__(self, folder: Path) -> None:
@@ -90,13 +90,12 @@ class Bugsink:
         self.dsn = f"http://{_KEY}@127.0.0.1:{self.port}/1"
         # It takes no other packages than its own.
         gunicorn = [sys.executable, "-S", "-m", "gunicorn", "--no-control-socket"]
-        process = Process(
+        super().__init__(
             [*gunicorn, f"--bind=127.0.0.1:{self.port}", "bugsink.wsgi"],
             folder / "log",
             lambda: answers(self.port, "/health/ready"),
             _environment(folder, f"http://127.0.0.1:{self.port}"),
         )
-        self.start, self.stop, self.kill = process.start, process.stop, process.kill
 
     def issues(self) -> list[Issue]:
         """What it has digested, oldest first."""
@@ -113,17 +112,10 @@ def bugsink() -> Iterator[Bugsink]:
     wheels.required("bugsink", _HOW)
     if not _empty().exists():
         missing(f"Bugsink has no database: {_HOW}")
-    folder = Path(tempfile.mkdtemp(prefix="nicegold-bugsink-"))
-    try:
+    with tempfile.TemporaryDirectory(prefix="nicegold-bugsink-") as folder:
         shutil.copytree(_empty(), folder, dirs_exist_ok=True)
-        server = Bugsink(folder)
-        try:
-            server.start()
+        with running(Bugsink(Path(folder))) as server:
             yield server
-        finally:
-            server.kill()
-    finally:
-        shutil.rmtree(folder)
 
 
 def fetch() -> Path:

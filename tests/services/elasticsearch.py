@@ -6,8 +6,6 @@ security, ESQL, scripts, the failure store. `python -m tests.services.elasticsea
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -18,7 +16,7 @@ from tests.services import java, wheels
 from tests.services.asking import answers
 from tests.services.cache import kept, making
 from tests.services.postgresql import free_port
-from tests.services.process import Process
+from tests.services.process import Process, running
 from tests.services.required import missing
 
 #: Each version, and the Java that it is written in.
@@ -35,10 +33,11 @@ _PATIENCE = 120.0
 _OPTIONS = ("-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
 
 
-class Elasticsearch:
+class Elasticsearch(Process):
     """A node that trusts everybody. It can be stopped, killed and started again, and keeps what is stored."""
 
     def __init__(self, version: str, folder: Path) -> None:
+        self._folder = folder
         self.port = free_port()
         home = _home(version)
         (folder / "config").mkdir()
@@ -47,8 +46,11 @@ class Elasticsearch:
             *("--module-path", str(home / "lib"), "--add-modules", "ALL-MODULE-PATH"),
             *("--class-path", str(home), "Launcher", str(home), str(folder), str(self.port)),
         ]
-        process = Process(command, folder / "log", lambda: answers(self.port, _READY), patience=_PATIENCE)
-        self.start, self.stop, self.kill = process.start, process.stop, process.kill
+        super().__init__(command, folder / "log", lambda: answers(self.port, _READY), patience=_PATIENCE)
+
+    def configure(self, settings: str) -> None:
+        """What it is told besides, a line each of its own YAML, from its next start on."""
+        (self._folder / "config" / "elasticsearch.yml").write_text(settings)
 
     @property
     def url(self) -> str:
@@ -60,25 +62,21 @@ def elasticsearch(version: str) -> Iterator[Elasticsearch]:
     """A running node, whose files are gone afterwards; the test skips where it was not fetched."""
     if not _home(version).exists() or java.jdk(NODES[version]) is None:
         missing(f"Elasticsearch {version} or a JDK {NODES[version]} is not here: {HOW}")
-    folder = Path(tempfile.mkdtemp(prefix="nicegold-elasticsearch-"))
-    server = Elasticsearch(version, folder)
-    try:
-        server.start()
+    with (
+        tempfile.TemporaryDirectory(prefix="nicegold-elasticsearch-") as folder,
+        running(Elasticsearch(version, Path(folder))) as server,
+    ):
         yield server
-    finally:
-        server.kill()
-        shutil.rmtree(folder)
 
 
 def _fetch(version: str) -> Path:
     """The home of the node, made of Maven's jars unless it was."""
-    home, javac = _home(version), _jdk(version) / "bin" / "javac"
+    home, jdk = _home(version), _jdk(version)
     if not home.exists():
         with making(home) as half:
             java.jars(_PROJECT, _hashes(version), half / "lib", elasticsearch=version)
             _set_apart(version, half)
-            launcher = _PROJECT / "Launcher.java"
-            subprocess.run([javac, "-cp", f"{half}/lib/*", "-d", half, launcher], check=True)
+            java.compiled(jdk, _PROJECT / "Launcher.java", half, NODES[version])
     return home
 
 

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -16,7 +15,7 @@ from typing import Any, NamedTuple
 from tests.services.asking import answers, asked
 from tests.services.built import build, required
 from tests.services.postgresql import free_port
-from tests.services.process import Process
+from tests.services.process import Process, running
 
 _MODULE = Path(__file__).parent / "go-jaeger"
 _PACKAGE = "github.com/jaegertracing/jaeger/cmd/jaeger"
@@ -36,7 +35,7 @@ class Span(NamedTuple):
     said: dict[str, Any]
 
 
-class Jaeger:
+class Jaeger(Process):
     """A server on loopback. It can be stopped, killed and started again; it has then forgotten all traces."""
 
     def __init__(self, program: str, folder: Path) -> None:
@@ -47,10 +46,8 @@ class Jaeger:
         settings = folder / "jaeger.yaml"
         # JSON is YAML.
         settings.write_text(json.dumps(_settings(self._query, otlp, spare)))
-        process = Process(
-            [program, f"--config={settings}"], folder / "log", lambda: answers(self._query, _SERVICES)
-        )
-        self.start, self.stop, self.kill = process.start, process.stop, process.kill
+        command = [program, f"--config={settings}"]
+        super().__init__(command, folder / "log", lambda: answers(self._query, _SERVICES))
 
     def trace(self, trace_id: str) -> list[Span]:
         """The spans of the trace with this id of 32 hexadecimal digits; none where it is not known (yet)."""
@@ -77,14 +74,11 @@ class Jaeger:
 def jaeger() -> Iterator[Jaeger]:
     """A running server; the test skips where Jaeger was not built."""
     program = required(_MODULE, "python -m tests.services.jaeger")
-    folder = Path(tempfile.mkdtemp(prefix="nicegold-jaeger-"))
-    server = Jaeger(program, folder)
-    try:
-        server.start()
+    with (
+        tempfile.TemporaryDirectory(prefix="nicegold-jaeger-") as folder,
+        running(Jaeger(program, Path(folder))) as server,
+    ):
         yield server
-    finally:
-        server.kill()
-        shutil.rmtree(folder)
 
 
 def _settings(query: int, otlp: int, spare: int) -> dict[str, Any]:

@@ -26,20 +26,21 @@ def jars(project: Path, hashes: Path, folder: Path, **properties: str) -> None:
     maven = shutil.which("mvn")
     if maven is None:
         sys.exit("Java's libraries come with Maven, and there is none; on Debian: apt-get install maven")
-    said = [f"-D{name}={value}" for name, value in properties.items()]
-    command = [
-        maven,
-        "--batch-mode",
-        "--quiet",
-        "-Dstyle.color=never",
-        f"--file={project / 'pom.xml'}",
-        _PLUGIN,
-    ]
-    subprocess.run([*command, *said, f"-DoutputDirectory={folder}"], check=True)
-    _check(hashes, folder)
+    said = [f"-D{name}={value}" for name, value in {**properties, "outputDirectory": folder}.items()]
+    command = [maven, "--batch-mode", "--quiet", "-Dstyle.color=never", f"--file={project / 'pom.xml'}"]
+    done = subprocess.run([*command, _PLUGIN, *said], stdout=subprocess.PIPE, text=True, check=False)
+    if done.returncode:
+        sys.exit(f"Maven could not bring what {project / 'pom.xml'} asks for:\n{done.stdout}")
+    check(hashes, folder)
 
 
-def _check(hashes: Path, folder: Path) -> None:
+def compiled(jdk: Path, source: Path, home: Path, oldest: int) -> None:
+    """Compile *source*, with the jars in *home*'s lib, into *home*, for any Java from version *oldest* on."""
+    command = [str(jdk / "bin" / "javac"), f"--release={oldest}", f"--class-path={home}/lib/*"]
+    subprocess.run([*command, "-d", str(home), str(source)], check=True)
+
+
+def check(hashes: Path, folder: Path) -> None:
     """Refuse what is there if anything is another, too much or missing."""
     listed = {name: digest for digest, name in map(str.split, hashes.read_text().splitlines())}
     found = {jar.name: hashlib.sha256(jar.read_bytes()).hexdigest() for jar in folder.iterdir()}

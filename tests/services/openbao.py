@@ -159,7 +159,7 @@ class OpenBao:
 
 @contextmanager
 def openbao(**tls: str) -> Iterator[OpenBao]:
-    """A running server, unsealed, whose files are gone afterwards; the test skips without the program.
+    """A running server, unsealed, whose files are gone afterwards; the test skips where it was not fetched.
 
     With *tls*, settings of its listener, it speaks that.
     """

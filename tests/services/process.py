@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TypeVar
 
 from tests.services.prometheus import PATIENCE, until
 
@@ -58,3 +59,16 @@ class Process:
 
     def _has_ended(self) -> bool:
         return self._running is None or self._running.poll() is not None
+
+
+Server = TypeVar("Server", bound=Process)
+
+
+@contextmanager
+def running(server: Server) -> Iterator[Server]:
+    """The server, started, and killed at the end."""
+    try:
+        server.start()
+        yield server
+    finally:
+        server.kill()

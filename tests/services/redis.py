@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import socket
 import tempfile
 from collections.abc import Iterator
@@ -10,11 +9,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.services.postgresql import free_port
-from tests.services.process import Process
+from tests.services.process import Process, running
 from tests.services.required import program
 
 
-class Redis:
+class Redis(Process):
     """A server on loopback that trusts everybody. It can be stopped, killed and started again.
 
     It keeps what it has when it is stopped, and when it is killed all but perhaps the last second.
@@ -26,8 +25,7 @@ class Redis:
             *(redis_server, "--bind", "127.0.0.1", "--port", str(self.port)),
             *("--dir", str(folder), "--save", "", "--appendonly", "yes"),
         ]
-        process = Process(command, folder / "log", lambda: self.says("PING") == "+PONG")
-        self.start, self.stop, self.kill = process.start, process.stop, process.kill
+        super().__init__(command, folder / "log", lambda: self.says("PING") == "+PONG")
 
     @property
     def url(self) -> str:
@@ -48,11 +46,8 @@ class Redis:
 def redis() -> Iterator[Redis]:
     """A running server, whose files are gone afterwards; the test skips where Redis is not installed."""
     redis_server = program("redis-server", "redis-server")
-    folder = Path(tempfile.mkdtemp(prefix="nicegold-redis-"))
-    server = Redis(redis_server, folder)
-    try:
-        server.start()
+    with (
+        tempfile.TemporaryDirectory(prefix="nicegold-redis-") as folder,
+        running(Redis(redis_server, Path(folder))) as server,
+    ):
         yield server
-    finally:
-        server.kill()
-        shutil.rmtree(folder)
