@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
-from elasticsearch import ApiError, Elasticsearch, TransportError
+from elasticsearch import ApiError, Elasticsearch, TransportError, __versionstr__
 
 from nicegold_ops.audit.document import Document
 from nicegold_ops.audit.fields import mapping
@@ -114,7 +114,7 @@ class AuditStream:
             raise Busy(f"{self.name} does not answer: {type(error).__name__}: {error.message}") from None
         except ApiError as error:
             kind = Busy if error.meta.status in _LATER else Refused
-            raise kind(f"{self.name} answers {error.meta.status}: {_said(error)}") from None
+            raise kind(f"{self.name} answers {error.meta.status}: {_said(error)}{_way_out(error)}") from None
         found: dict[str, Any] = answer.body
         return found
 
@@ -164,3 +164,12 @@ def _said(error: ApiError) -> str:
     cause = body.get("error", body) if isinstance(body, dict) else body
     reason = cause.get("reason", cause) if isinstance(cause, dict) else cause
     return str(reason).splitlines()[0][:300] if reason else error.message
+
+
+def _way_out(error: ApiError) -> str:
+    """A client of a newer major than the server's is not understood."""
+    is_misunderstood = error.meta.status == 400 and "media-type" in str(error.body)
+    return (
+        f"; it is older than this client: pip install 'elasticsearch<{__versionstr__.split('.')[0]}'"
+        * is_misunderstood
+    )

@@ -6,6 +6,7 @@ nothing is dropped. One page is in memory at a time.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Protocol
@@ -23,6 +24,7 @@ from nicegold_ops.telemetry.logs import logger
 SINK = "elasticsearch"
 #: Seconds before the first try again, and at most.
 _FIRST, _MOST = 0.5, 60.0
+_NUMBER = re.compile(r"\d+")
 _log = logger("shipper")
 
 
@@ -133,7 +135,8 @@ class Shipper:
         return self._chance() * min(_MOST, _FIRST * 2.0**self._failures)
 
     def _say(self, why: str) -> None:
-        """Once for the same reason, as it may go on for hours."""
-        if why != self._said:
-            self._said = why
+        """Once for the same reason, as it may go on for hours; sizes and addresses in it may differ."""
+        reason = _NUMBER.sub("", why)
+        if reason != self._said:
+            self._said = reason
             _log.warning("the audit trail is not shipped", **{"event.reason": why})
