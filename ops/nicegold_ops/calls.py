@@ -16,7 +16,8 @@ import msgspec
 import sqlalchemy as sa
 
 from nicegold_ops.errors import DataError
-from nicegold_ops.store.place import place_of, readable
+from nicegold_ops.store.place import place_of
+from nicegold_ops.store.queries import CallBlock, call_blocks_after
 from nicegold_ops.store.tables import calls
 from nicegold_ops.telemetry.cycles import Count, Cycle
 
@@ -32,24 +33,12 @@ _decoder: msgspec.json.Decoder[Line] = msgspec.json.Decoder(Line)
 _ADD = calls.insert()
 
 
-class CallBlock(msgspec.Struct, frozen=True):
-    """A block as it is stored; *created_at* is ns UTC."""
-
-    run: str
-    number: int
-    payload: bytes
-    digest: bytes
-    created_at: int
-
-    @property
-    def lines(self) -> list[Line]:
-        """What it says. Raises DataError where it is no such block."""
-        try:
-            return _decoder.decode_lines(self.payload)
-        except ValueError as error:
-            raise DataError(
-                f"block {self.number} of the calls of {self.run} cannot be read: {error}"
-            ) from None
+def lines_of(block: CallBlock) -> list[Line]:
+    """What *block* says. Raises DataError where it is no such block."""
+    try:
+        return _decoder.decode_lines(block.payload)
+    except ValueError as error:
+        raise DataError(f"block {block.number} of the calls of {block.run} cannot be read: {error}") from None
 
 
 class CallLog:
@@ -106,14 +95,8 @@ def write(connection: sa.Connection, rows: list[dict[str, Any]]) -> None:
 
 def blocks_of(store: sa.Engine, run: str, after: int = -1, *, limit: int = 1000) -> list[CallBlock]:
     """The blocks of *run* after the number *after*, *limit* at most, as they are stored."""
-    query = (
-        sa.select(*(calls.c[name] for name in CallBlock.__struct_fields__))
-        .where(calls.c.run == run, calls.c.number > after)
-        .order_by(calls.c.number)
-        .limit(limit)
-    )
-    with readable(store), store.connect() as connection:
-        return [CallBlock(*row) for row in connection.execute(query)]
+    with store.connect() as connection:
+        return call_blocks_after(connection, run, after, limit=limit)
 
 
 def read(store: sa.Engine, run: str) -> Iterator[CallBlock]:

@@ -15,7 +15,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from nicegold import Fill, Order
 from nicegold_ops import session
 from nicegold_ops.app import App, bootstrap
-from nicegold_ops.calls import read
+from nicegold_ops.calls import lines_of, read
 from nicegold_ops.config import load
 from nicegold_ops.errors import DataError
 from nicegold_ops.journal import Run, caused, payloads
@@ -46,7 +46,7 @@ def app(tmp_path: Path) -> Iterator[App]:
 
 
 def cycles_of(app: App) -> dict[int, Cycle]:
-    lines = [line for block in read(app.store, app.run.run) for line in block.lines]
+    lines = [line for block in read(app.store, app.run.run) for line in lines_of(block)]
     return {line.cause: line for line in lines if isinstance(line, Cycle)}
 
 
@@ -63,7 +63,7 @@ def test_what_led_to_an_order_is_on_record_call_by_call(app):
 
 
 def test_an_input_that_led_to_nothing_is_counted_only(app):
-    counts = [line for block in read(app.store, "run") for line in block.lines if isinstance(line, Count)]
+    counts = [line for block in read(app.store, "run") for line in lines_of(block) if isinstance(line, Count)]
     [on_bar] = [each for each in counts if each.hook == "on_bar"]
 
     assert (1, 300, 300) == (on_bar.first, on_bar.last, on_bar.success)

@@ -16,8 +16,8 @@ from typing import Any, NamedTuple, TypeAlias
 import msgspec
 
 from nicegold_ops.audit.fields import ECS
-from nicegold_ops.calls import CallBlock, Line
-from nicegold_ops.store.queries import Message
+from nicegold_ops.calls import Line, lines_of
+from nicegold_ops.store.queries import CallBlock, Message
 from nicegold_ops.telemetry.cycles import Count, Cycle
 from nicegold_ops.trace import span_id, trace_id, trace_of
 
@@ -147,7 +147,7 @@ def of_event(told: Told, parents: Mapping[str, str]) -> Document:
 def of_calls(block: CallBlock) -> Iterator[Document]:
     """The documents of a block of calls: one for each call and each count."""
     number = 0
-    for line in block.lines:
+    for line in lines_of(block):
         for said in _said(block.run, line):
             yield {
                 **_head(block.run, f"{block.run}/calls", f"{block.number}/{number}", block.created_at),

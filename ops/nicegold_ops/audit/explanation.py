@@ -40,7 +40,7 @@ def explain(store: sa.Engine, order_id: str, run: str | None = None) -> Explanat
         calls = list(_calls(store, each, cause))
         return Explanation(each, order_id, events[0].get("trace.id", ""), cause, calls, events)
     place = "no run" if run is None else f"run {run}"
-    raise DataError(f'{place} has told of no order "{order_id}"; `nicegold audit search` shows what there is')
+    raise DataError(f'{place} has told of an order "{order_id}"; `nicegold audit search` shows what there is')
 
 
 def _runs(store: sa.Engine, run: str | None) -> Iterator[str]:

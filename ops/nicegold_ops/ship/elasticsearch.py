@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from importlib.metadata import version
 from typing import Any, NamedTuple
 
 import msgspec
-from elasticsearch import ApiError, Elasticsearch, TransportError, __versionstr__
+from elasticsearch import ApiError, Elasticsearch, TransportError
 
 from nicegold_ops.audit.document import Document
 from nicegold_ops.audit.fields import mapping
@@ -149,8 +150,9 @@ def _parts(documents: Sequence[Document]) -> Iterator[list[bytes]]:
 
 def _is_refused(item: dict[str, Any]) -> bool:
     """A document that is in the failure store cannot be found."""
-    is_failure = item.get("failure_store") == "used"
-    return is_failure or item["status"] not in (_CREATED, _CONFLICT, *_LATER)
+    if item.get("failure_store") == "used":
+        return True
+    return item["status"] not in (_CREATED, _CONFLICT) and item["status"] not in _LATER
 
 
 def _why(item: dict[str, Any]) -> str:
@@ -170,6 +172,6 @@ def _way_out(error: ApiError) -> str:
     """A client of a newer major than the server's is not understood."""
     is_misunderstood = error.meta.status == 400 and "media-type" in str(error.body)
     return (
-        f"; it is older than this client: pip install 'elasticsearch<{__versionstr__.split('.')[0]}'"
+        f"; it is older than this client: pip install 'elasticsearch<{version('elasticsearch').split('.')[0]}'"
         * is_misunderstood
     )

@@ -86,6 +86,16 @@ class Block(msgspec.Struct, frozen=True):
     digest: bytes
 
 
+class CallBlock(msgspec.Struct, frozen=True):
+    """A block of calls as it is stored, chained as the journal's are: see `calls.py`."""
+
+    run: str
+    number: int
+    payload: bytes
+    digest: bytes
+    created_at: int
+
+
 # Runs.
 
 
@@ -254,6 +264,20 @@ def runs_behind(connection: sa.Connection, reader: str) -> dict[str, int]:
 def runs_with_calls_behind(connection: sa.Connection, reader: str) -> dict[str, int]:
     """The same for blocks of calls: a cursor is the number of the next one, as they are numbered from 0."""
     return _behind(connection, reader, calls.c.number, 0)
+
+
+def call_blocks_after(
+    connection: sa.Connection, run: str, number: int, *, limit: int = 1000
+) -> list[CallBlock]:
+    """The blocks of calls of *run* after the one of that *number*, in their order."""
+    query = (
+        sa.select(*(calls.c[name] for name in CallBlock.__struct_fields__))
+        .where(calls.c.run == run, calls.c.number > number)
+        .order_by(calls.c.number)
+        .limit(limit)
+    )
+    with readable(connection.engine):
+        return [CallBlock(*row) for row in connection.execute(query)]
 
 
 def _behind(connection: sa.Connection, reader: str, number: sa.Column[int], first: int) -> dict[str, int]:

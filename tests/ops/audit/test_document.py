@@ -10,8 +10,7 @@ from nicegold import Event, Fill, Halted, Objection, Order, PluginFailed, Side, 
 from nicegold.testing import START
 from nicegold_ops.audit.document import _KINDS, Told, event_id, of_calls, of_event
 from nicegold_ops.audit.fields import FIELDS, mapping
-from nicegold_ops.calls import CallBlock
-from nicegold_ops.store.queries import Message
+from nicegold_ops.store.queries import CallBlock, Message
 from nicegold_ops.telemetry.cycles import Count, Cycle
 from nicegold_ops.telemetry.flight import Call
 from nicegold_ops.trace import span_id, trace_id, traceparent

@@ -103,6 +103,13 @@ ASKED: dict[str, tuple[Ask, int]] = {
     "newest_vetoes, second page": (_second(_vetoes, "before"), 100),
     "outbox_after": (lambda connection: queries.outbox_after(connection, RUN, 50_000, limit=100), 100),
     "runs_behind": (lambda connection: queries.runs_behind(connection, "shipper"), 10),
+    "runs_with_calls_behind": (lambda connection: queries.runs_with_calls_behind(connection, "shipper"), 10),
+    "outbox_behind": (lambda connection: queries.outbox_behind(connection, RUN, 99_900), 2),
+    "traceparents": (lambda connection: queries.traceparents(connection, RUN, ["s-150000", "s-150001"]), 2),
+    "call_blocks_after": (
+        lambda connection: queries.call_blocks_after(connection, RUN, 50_000, limit=100),
+        100,
+    ),
     "held": (market.held, 20),
     "newest_bars": (lambda connection: market.newest_bars(connection, "S5", MINUTE), 100),
     "bars_between": (

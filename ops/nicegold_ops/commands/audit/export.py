@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 import msgspec
+from msgspec.structs import replace
 
 from nicegold_ops.audit.query import WORDS, parse
 from nicegold_ops.audit.trail import documents
@@ -24,7 +25,7 @@ def export(file: object, words: tuple[str, ...], config: Path, state: Path | Non
 
     With words, as in `nicegold audit search`, those that have them all.
     """
-    query = parse(words)
+    query = replace(parse(words), calls=True)
     wanted = dict(query.terms).get("nicegold.run.id")
     encode = msgspec.json.Encoder().encode
     count = 0

@@ -1,0 +1,131 @@
+"""The commands that look into the audit trail, typed as a person on call types them."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from contextlib import closing
+
+import pytest
+
+from tests.ops.commandline import Shell, market_in
+
+
+@pytest.fixture
+def shell(
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> Shell:
+    """In a folder where a session on paper was lived."""
+    folder = tmp_path_factory.mktemp("session")
+    market_in(folder, bars=120)
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("COLUMNS", "200")
+    shell = Shell(folder, capsys)
+    assert 0 == shell("run", "--set", "run.mode=paper", "--json", "result.json").code
+    return shell
+
+
+def test_a_search_shows_the_newest_first_without_calls(shell):
+    found = shell("audit", "search", "--limit", "500", "--json", "-").json
+
+    assert "engine.finished" == found[0]["event.action"]
+    assert "engine.started" == found[-1]["event.action"]
+    assert "hook.called" not in {each["event.action"] for each in found}
+
+
+def test_words_and_times_narrow_a_search(shell):
+    fills = shell("audit", "search", "action:order.filled", "side:buy", "--json", "-").json
+    assert fills
+    assert {("order.filled", "buy")} == {
+        (each["event.action"], each["nicegold.order.side"]) for each in fills
+    }
+    assert [] == shell("audit", "search", "--until", "2020-01-01", "--json", "-").json
+    assert "nothing was found\n" == shell("audit", "search", "strategy:nobody").out
+
+
+def test_a_document_is_shown_field_by_field(shell):
+    [fill] = shell("audit", "search", "action:order.filled", "--limit", "1", "--json", "-").json
+
+    shown = shell("audit", "show", fill["event.id"])
+
+    assert fill == shell("audit", "show", fill["event.id"], "--json", "-").json
+    assert f"event.id                    {fill['event.id']}".split() == next(
+        line.split() for line in shown.out.splitlines() if line.startswith("event.id")
+    )
+    nobody = shell("audit", "show", "nope")
+    assert (3, True) == (nobody.code, "there is no document nope" in nobody.err)
+
+
+def test_a_word_that_means_nothing_is_refused_with_what_there_is(shell):
+    refused = shell("audit", "search", "ordr:cross-1")
+
+    assert 2 == refused.code
+    assert 'there is no field "ordr"; did you mean "order"?' in refused.err
+
+
+def test_an_export_has_each_document_once_and_can_be_narrowed(shell):
+    done = shell("audit", "export", "trail.jsonl")
+    lines = [json.loads(line) for line in (shell.folder / "trail.jsonl").read_text().splitlines()]
+
+    assert f"{len(lines):,} documents\n" == done.err
+    assert len(lines) == len({each["event.id"] for each in lines})
+    assert {"hook.called", "hook.counted", "order.filled"} <= {each["event.action"] for each in lines}
+    shell("audit", "export", "fills.jsonl", "action:order.filled")
+    fills = (shell.folder / "fills.jsonl").read_text().splitlines()
+    assert [each for each in lines if each["event.action"] == "order.filled"] == list(map(json.loads, fills))
+
+
+def test_a_record_that_was_changed_is_named_and_the_exit_code_says_so(shell):
+    assert (0, True) == _verified(shell, "all chains are sound")
+
+    with closing(sqlite3.connect(shell.folder / "state" / "journal.sqlite")) as journal:
+        journal.execute("DELETE FROM blocks WHERE number = 1")
+        journal.commit()
+
+    assert (1, True) == _verified(shell, "1 of 1 runs are not sound")
+    assert "block 1 of run" in shell("audit", "verify").out
+
+
+def _verified(shell: Shell, said: str) -> tuple[int, bool]:
+    done = shell("audit", "verify")
+    return done.code, said in done.out
+
+
+def test_an_order_is_explained_from_its_input_to_its_fill(shell):
+    done = shell("explain", "cross-2")
+    found = shell("explain", "cross-2", "--json", "-").json
+
+    hooks = [each["nicegold.hook.name"] for each in found["calls"]]
+    assert hooks.index("on_bar") < hooks.index("check_order") < hooks.index("place_order")
+    assert ["order.submitted", "order.accepted", "order.filled"] == [
+        each["event.action"] for each in found["events"]
+    ]
+    assert {found["trace"]} == {each["trace.id"] for each in found["events"]}
+    for said in (found["trace"], "no objection", "order.filled", "limit", "cross-2: "):
+        assert said in done.out
+
+
+def test_an_order_that_never_left_is_explained_by_who_objected(shell):
+    assert (
+        0 == shell("run", "--set", "run.mode=paper", "--set", "plugins.limit.limit=0.05", "--json", "r").code
+    )
+
+    done = shell("explain", "cross-1")
+
+    assert "objected" in done.out
+    assert "limit: would hold" in done.out
+
+
+def test_an_order_that_nobody_knows_is_refused(shell):
+    done = shell("explain", "cross-999")
+
+    assert 3 == done.code
+    assert 'no run has told of an order "cross-999"' in done.err
+
+
+def test_work_without_anything_to_do_says_what_to_add(shell):
+    done = shell("work", "--once")
+
+    assert (2, True) == (done.code, "add a table [elasticsearch] with its url" in done.err)
