@@ -59,6 +59,7 @@ SEAMS = (
     Seam("nicegold_ops.secrets", "disk", "reads the files of secrets"),
     Seam("nicegold_ops.app", "os.environ", "variables that hold secrets, looked at when a run is built"),
     Seam("nicegold_ops.vault.login", "disk", "reads the token of a pod"),
+    Seam("nicegold_ops.vault.transit", "os.urandom", "a nonce that nobody may foresee or repeat"),
     Seam(
         "nicegold_ops.vault.vault",
         "thread random.random os.register_at_fork",

@@ -157,6 +157,7 @@ def bootstrap(
     portfolio = Portfolio(account, settings.instruments)
     telemetry.watch_portfolio(portfolio)
     telemetry.watch_read(journal.read)
+    telemetry.watch_secrets(secrets)
     curve = Curve(float(settings.run.cash), _day_of(settings.instruments))
     return App(
         settings=settings,

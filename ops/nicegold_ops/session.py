@@ -42,6 +42,7 @@ from nicegold_ops.period import within
 from nicegold_ops.reconciler import Reconciler
 from nicegold_ops.recovery import SNAPSHOT_EVERY
 from nicegold_ops.store.place import StoreFailed
+from nicegold_ops.vault.vault import Severity
 
 #: What came, and from which plugin.
 Inbound: TypeAlias = tuple[Event | Statement, str]
@@ -167,6 +168,7 @@ def paper(
         app.pager.start(app.host.call("notify"), app.telemetry.notifier_failed)
     inbox: queue.Queue[Inbound | StreamFailed | None] = queue.Queue(_INBOX)
     app.telemetry.watch_queue("inbox", inbox.qsize)
+    _mind_secrets(app, inbox, stop)
     producers = _produce(app, inbox, stop)
     _ask_venues(app, inbox, stop)
     try:
@@ -342,6 +344,23 @@ def _ask_venues(app: App, inbox: queue.Queue[Any], stop: threading.Event) -> Non
         tolerance=app.settings.run.clock_tolerance,
     )
     threading.Thread(target=reconciler.run, args=(stop,), name="reconciler", daemon=True).start()
+
+
+def _mind_secrets(app: App, inbox: queue.Queue[Any], stop: threading.Event) -> None:
+    """Tell a person when Vault fails, and take no new risk when what it has lent has ended."""
+    vault = app.secrets.vault
+    if vault is None:
+        return
+
+    def tell(severity: Severity, title: str, text: str) -> None:
+        if app.pager is not None:
+            app.pager.alarm(Alert(severity, title, text, app.portfolio.time))
+
+    def lost(reason: str) -> None:
+        failure = PluginFailed(plugin="vault", hook="lease", error=reason, time=app.portfolio.time)
+        _put(inbox, (failure, "vault"), stop)
+
+    vault.watch(tell, lost)
 
 
 def _executions(app: App) -> Iterator[tuple[str, Iterator[Inbound]]]:

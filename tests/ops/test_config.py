@@ -22,6 +22,7 @@ from nicegold_ops.errors import ConfigurationError, DataError, HaltedByRisk, Nic
 from nicegold_ops.installed import brought, find
 from nicegold_ops.setting import settings_of
 from nicegold_ops.toml import table_to_toml
+from nicegold_ops.vault.settings import VaultSettings
 
 ACME = """
 from __future__ import annotations
@@ -824,8 +825,9 @@ def test_each_setting_of_our_plugins_can_be_read_and_is_documented(name):
     assert [] == undocumented(plugin_class)
 
 
-def test_each_setting_of_a_run_is_documented():
-    assert [] == undocumented(RunSettings)
+@pytest.mark.parametrize("table", [RunSettings, VaultSettings])
+def test_each_setting_of_a_table_of_ours_is_documented(table):
+    assert [] == undocumented(table)
 
 
 def documented(language: str) -> str:

@@ -172,6 +172,14 @@ def openbao(**tls: str) -> Iterator[OpenBao]:
             server.kill()
 
 
+def program_in(folder: Path) -> str:
+    """A folder in which it is called as a person calls it, `bao`."""
+    programs = folder / "openbao"
+    programs.mkdir()
+    (programs / "bao").symlink_to(_required_program())
+    return str(programs)
+
+
 def _required_program() -> Path:
     program = _program()
     if not program.exists():

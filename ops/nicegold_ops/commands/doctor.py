@@ -27,7 +27,14 @@ from nicegold_ops.commands._runs import journal_in, opened
 from nicegold_ops.config import Settings, installed, load
 from nicegold_ops.errors import DataError, NicegoldError, in_one_line
 from nicegold_ops.journal import Run, all_runs, journal_path, read
+from nicegold_ops.reference import Reference
+from nicegold_ops.secrets import Local, Secrets
 from nicegold_ops.telemetry.watch import native
+from nicegold_ops.toml import key_to_toml
+from nicegold_ops.vault.api import VaultFailed
+from nicegold_ops.vault.health import OLDEST, health_of
+from nicegold_ops.vault.login import Door
+from nicegold_ops.vault.settings import VaultSettings
 
 Status = Literal["ok", "warn", "fail"]
 
@@ -159,11 +166,89 @@ def _configured(config: Path, state: Path | None) -> Iterator[Finding]:
         yield Finding(
             "configuration", "ok", f"{config}: {len(settings.plugins)} plugins in {settings.run.mode}"
         )
+        yield from _vault(settings.vault)
+        yield from _secrets(settings)
         store = settings if state is None and settings.run.store else None
         state = state or settings.run.state
     if state is not None:
         yield from _state(state)
         yield from _journal(state, store)
+
+
+# What it refers to.
+
+
+def _vault(settings: VaultSettings | None) -> Iterator[Finding]:
+    if settings is None:
+        return
+    try:
+        health = health_of(settings)
+    except VaultFailed as error:
+        yield Finding("vault", "fail", str(error), "start it, or mend [vault] address and ca")
+        return
+    if health.is_old:
+        oldest = ".".join(map(str, OLDEST))
+        yield Finding(
+            "vault", "warn", f"is version {health.version}", f"use {oldest} or later: no other is tried"
+        )
+    if not health.initialized:
+        yield Finding("vault", "fail", f"{settings.address} is not initialized", "vault operator init")
+    elif health.sealed:
+        yield Finding("vault", "fail", f"{settings.address} is sealed", "vault operator unseal")
+    else:
+        yield Finding("vault", "ok", f"{health.version} at {settings.address}")
+
+
+def _secrets(settings: Settings) -> Iterator[Finding]:
+    """Whether each can be read now. What is wrapped stays so: it can be opened once, and a run needs it."""
+    secrets = Secrets(settings.vault, Local(os.environ))
+    wanted = _references(settings)
+    try:
+        if settings.vault is not None and settings.vault.wrapped:
+            yield _wrapping(settings.vault)
+            wanted = {name: each for name, each in wanted.items() if each.scheme != "vault"}
+        failed = {name: said for name, each in wanted.items() if (said := _unread(secrets, each))}
+    finally:
+        secrets.close()
+    for name, said in failed.items():
+        yield Finding(name, "fail", said, "a run that needs it does not begin")
+    if wanted:
+        yield Finding("secrets", "ok", f"{len(wanted) - len(failed)} can be read")
+
+
+def _is_behind_a_wrapping(settings: Settings) -> bool:
+    password = settings.run.store_password
+    is_in_vault = settings.run.store_role or (password is not None and password.scheme == "vault")
+    return bool(settings.vault and settings.vault.wrapped and is_in_vault)
+
+
+def _references(settings: Settings) -> dict[str, Reference]:
+    """What is referred to, by where."""
+    found = {
+        f"[{key_to_toml('plugins', plugin.name)}] {name}": value
+        for plugin in settings.plugins
+        for name, value in plugin.values.items()
+        if isinstance(value, Reference)
+    }
+    password = settings.run.store_password
+    return found if password is None else {"[run] store_password": password, **found}
+
+
+def _unread(secrets: Secrets, reference: Reference) -> str:
+    """Why *reference* leads to no secret; empty when it does."""
+    try:
+        secrets.resolve(reference)
+    except NicegoldError as error:
+        return str(error)
+    return ""
+
+
+def _wrapping(settings: VaultSettings) -> Finding:
+    try:
+        Door(settings, Local(os.environ).resolve).refuse_tampered()
+    except NicegoldError as error:
+        return Finding("secret_id", "fail", str(error), "")
+    return Finding("secret_id", "ok", "is wrapped, for us, and stays so: what is in Vault was not read")
 
 
 def _state(state: Path) -> Iterator[Finding]:
@@ -200,6 +285,9 @@ def _room(free: int) -> Finding:
 
 
 def _journal(state: Path, store: Settings | None) -> Iterator[Finding]:
+    if store is not None and _is_behind_a_wrapping(store):
+        yield Finding("journal", "ok", "was not opened: what lets us in is in Vault, and its door is wrapped")
+        return
     if store is None and not journal_path(state).exists():
         yield Finding("journal", "ok", "there is none yet")
         return

@@ -170,8 +170,7 @@ def _said(error: ApiError) -> str:
 
 def _way_out(error: ApiError) -> str:
     """A client of a newer major than the server's is not understood."""
-    is_misunderstood = error.meta.status == 400 and "media-type" in str(error.body)
-    return (
-        f"; it is older than this client: pip install 'elasticsearch<{version('elasticsearch').split('.')[0]}'"
-        * is_misunderstood
-    )
+    if error.meta.status != 400 or "media-type" not in str(error.body):
+        return ""
+    major = version("elasticsearch").partition(".")[0]
+    return f"; it is older than this client: pip install 'elasticsearch<{major}'"

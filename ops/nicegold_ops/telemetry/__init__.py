@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from importlib.metadata import entry_points
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 from prometheus_client.registry import CollectorRegistry
@@ -23,6 +24,9 @@ from nicegold_ops.telemetry.feeds import Delivered, Feeds
 from nicegold_ops.telemetry.flight import FILE, FlightRecorder
 from nicegold_ops.telemetry.http import Liveness, Server
 from nicegold_ops.telemetry.watch import Watch
+
+if TYPE_CHECKING:
+    from nicegold_ops.secrets import Secrets
 
 __all__ = ["HookSummary", "Telemetry"]
 
@@ -113,6 +117,10 @@ class Telemetry:
     def watch_portfolio(self, portfolio: Portfolio) -> None:
         """Show *portfolio*'s figures at each scrape."""
         self._collector.books = Books(portfolio)
+
+    def watch_secrets(self, secrets: Secrets) -> None:
+        """Show at each scrape when what *secrets* have been lent ends."""
+        self._collector.secrets = secrets
 
     def watch_read(self, read: Mapping[type[Event], list[int]]) -> None:
         """Show how many market events of each kind were *read*, besides those that are counted."""

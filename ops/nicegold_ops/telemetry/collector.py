@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib.metadata import PackageNotFoundError, version
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
 from prometheus_client import Metric as Family
@@ -20,6 +20,9 @@ from nicegold_ops.telemetry.flight import FlightRecorder
 from nicegold_ops.telemetry.metrics import Labels
 from nicegold_ops.telemetry.tally import BOUNDS, Totals
 from nicegold_ops.telemetry.watch import OBJECTING, TRADING, Watch
+
+if TYPE_CHECKING:
+    from nicegold_ops.secrets import Secrets
 
 #: ns; the histogram's bounds, each of which is one of the tally's.
 DOCUMENTED = tuple(
@@ -57,6 +60,7 @@ class Collector(Base):
     ) -> None:
         self.plugins: Mapping[str, Plugin] = {}
         self.books: Books | None = None
+        self.secrets: Secrets | None = None
         self.queues: dict[str, Callable[[], int]] = {}
         self.heartbeats: dict[str, int] = {}
         #: By signal and reason, how much was not kept.
@@ -77,7 +81,8 @@ class Collector(Base):
         """All families. A part that fails is left out and counted; the others are still told."""
         self._settle()
         totals = self.totals()
-        parts = (self._hooks, self._engine, self._feed, self._orders, self._risk, self._money, self._self)
+        trading = self._hooks, self._engine, self._feed, self._orders, self._risk, self._money
+        parts = (*trading, self._secrecy, self._self)
         for part in parts:
             try:
                 yield from list(part(totals))
@@ -143,6 +148,17 @@ class Collector(Base):
             yield metrics.DRAWDOWN.family(self.books.drawdown())
             yield metrics.MARGIN_USAGE.family(self.books.margin_usage())
             yield metrics.POSITION.family(self.books.positions())
+
+    def _secrecy(self, totals: AllTotals) -> Iterator[Family]:
+        vault = self.secrets.vault if self.secrets else None
+        ends = vault.token_ends() if vault else None
+        yield metrics.VAULT_TOKEN_EXPIRY.family([] if ends is None else [((), ends)])
+        leases = vault.lease_ends() if vault else ()
+        yield metrics.VAULT_LEASE_EXPIRY.family(((mount, role), end) for mount, role, end in leases)
+        renewals = vault.renewals.copy() if vault else {}
+        yield metrics.VAULT_RENEWALS.family(renewals.items())
+        created = dict(self.secrets.created) if self.secrets else {}
+        yield metrics.SECRET_CREATED.family(((name,), time) for name, time in created.items())
 
     def _self(self, totals: AllTotals) -> Iterator[Family]:
         errors = {"call": self._watch.errors, **self.errors}

@@ -158,6 +158,30 @@ POSITION = Metric(
     "nicegold_position_lots", "gauge", "Net position in lots, negative when short.", ("symbol",)
 )
 
+# Secrets.
+
+VAULT_TOKEN_EXPIRY = Metric(
+    "nicegold_vault_token_expiry_timestamp_seconds",
+    "gauge",
+    "When our token of Vault ends unless it is renewed; nothing while there is none, or if it never does.",
+)
+VAULT_LEASE_EXPIRY = Metric(
+    "nicegold_vault_lease_expiry_timestamp_seconds",
+    "gauge",
+    "When what an engine of Vault has made for a role ends unless it is renewed.",
+    ("engine", "role"),
+)
+VAULT_RENEWALS = Metric(
+    "nicegold_vault_renewals_total",
+    "counter",
+    "Logins, and tokens and leases that came due; kind is login, token or lease, outcome success or failure.",
+    ("kind", "outcome"),
+)
+SECRET_CREATED = Metric(
+    "nicegold_secret_created_timestamp_seconds",
+    "gauge",
+    "When the version of a secret that we use was put into Vault, by its reference.",
+    ("name",),
 # The audit trail.
 
 AUDIT_OUTBOX = Metric(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import msgspec
@@ -87,20 +89,36 @@ class Door:
             self._unwrapped = given, self._unwrap(given)
         return self._unwrapped[1]
 
+    def refuse_tampered(self) -> None:
+        """Raise Tampered when the wrapping is not there, or was not made for us. It stays closed."""
+        assert self._settings.secret_id is not None  # noqa: S101  # its settings see to it
+        with _loudly():
+            self._look(self._resolve(self._settings.secret_id))
+
     def _unwrap(self, wrapping: Secret) -> Secret:
         """The SecretID in *wrapping*, which must have been made where SecretIDs of our role are made."""
-        try:
-            found = Api(self._settings).post("sys/wrapping/lookup", token=wrapping.reveal())["data"]
-            expected = self._settings.creation_path
-            if found["creation_path"] != expected:
-                raise Tampered(f"it was made at {found['creation_path']}, not at {expected}")
+        with _loudly():
+            self._look(wrapping)
             opened = Api(self._settings, wrapping).post("sys/wrapping/unwrap")
-        except Unavailable:
-            raise
-        except VaultFailed as error:
-            raise Tampered(
-                f"SECURITY: [vault] secret_id cannot be unwrapped: {error}. If it was neither too old nor "
-                "used by us before, somebody else has it: have the AppRole's SecretIDs destroyed, find out "
-                "who unwrapped it, and wrap a new one"
-            ) from None
         return Secret(opened["data"]["secret_id"])
+
+    def _look(self, wrapping: Secret) -> None:
+        found = Api(self._settings).post("sys/wrapping/lookup", token=wrapping.reveal())["data"]
+        expected = self._settings.creation_path
+        if found["creation_path"] != expected:
+            raise Tampered(f"it was made at {found['creation_path']}, not at {expected}")
+
+
+@contextmanager
+def _loudly() -> Iterator[None]:
+    """Make a security alert of what is wrong with a wrapping."""
+    try:
+        yield
+    except Unavailable:
+        raise
+    except VaultFailed as error:
+        raise Tampered(
+            f"SECURITY: [vault] secret_id cannot be unwrapped: {error}. If it was neither too old nor "
+            "used by us before, somebody else has it: have the AppRole's SecretIDs destroyed, find out "
+            "who unwrapped it, and wrap a new one"
+        ) from None

@@ -6,6 +6,7 @@ its time grows no more. While Vault fails us, what is lent is kept until it ends
 
 from __future__ import annotations
 
+import logging
 import os
 import random
 import threading
@@ -15,7 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
 from math import inf
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from weakref import WeakSet
 
 import msgspec
@@ -35,10 +36,11 @@ from nicegold_ops.vault.settings import VaultSettings
 if TYPE_CHECKING:
     import hvac
 
+Severity: TypeAlias = Literal["info", "critical"]
 #: Told what a person should know: how bad it is, a title and the text.
-Tell = Callable[[Literal["info", "critical"], str, str], object]
+Tell: TypeAlias = Callable[[Severity, str, str], object]
 #: Told once what has ended and could not be had anew.
-Lost = Callable[[str], object]
+Lost: TypeAlias = Callable[[str], object]
 
 #: The part of its time after which something is renewed, less up to a tenth of that by chance, so that not
 #: everybody who began together comes together.
@@ -112,11 +114,13 @@ class Vault:
     ) -> None:
         self._door = Door(settings, resolve)
         self._monotonic, self._wall, self._chance = monotonic, wall, chance
-        self._tell: Tell = _logged
+        self._tell: Tell = lambda *said: None
         self._lost: Lost = lambda reason: None
         self._is_kept = False
         #: How often a token, a login or a lease was had or not, by kind and outcome.
-        self.renewals: Counter[tuple[str, str]] = Counter()
+        self.renewals: Counter[tuple[str, str]] = Counter(
+            {(kind, outcome): 0 for kind in ("login", "token", "lease") for outcome in ("success", "failure")}
+        )
         self.forget()
         _all.add(self)
 
@@ -250,7 +254,7 @@ class Vault:
             except (
                 Exception
             ) as error:  # whatever answers there, what is lent must be tended, and its end told
-                self._tell("critical", "Vault fails", in_one_line(error))
+                self._say("critical", "Vault fails", in_one_line(error))
                 wait = _RETRY
             self._news.wait(wait)
 
@@ -418,9 +422,14 @@ class Vault:
                 if ends == inf
                 else f"; what is lent is kept until {self._said(ends)}, then nothing new is sent"
             )
-            self._tell("critical", "Vault fails", trouble + kept)
+            self._say("critical", "Vault fails", trouble + kept)
         elif was and not trouble:
-            self._tell("info", "Vault works again", "what is lent is renewed")
+            self._say("info", "Vault works again", "what is lent is renewed")
+
+    def _say(self, severity: Severity, title: str, text: str) -> None:
+        level = logging.INFO if severity == "info" else logging.ERROR
+        _log.log(level, f"{title}: {text}", **{"event.action": "vault.trouble"})
+        self._tell(severity, title, text)
 
     def _tell_ends(self) -> None:
         now = self._monotonic()
@@ -467,11 +476,6 @@ def _field(reference: Reference, field: str, found: dict[str, Any]) -> Secret:
 def _seconds(time: str) -> float:
     """Of Vault's times, which have more digits than Python's."""
     return datetime.fromisoformat(f"{time[:19]}+00:00").timestamp()
-
-
-def _logged(severity: str, title: str, text: str) -> None:
-    level = _log.info if severity == "info" else _log.error
-    level(f"{title}: {text}", **{"event.action": "vault.trouble"})
 
 
 class Lent:

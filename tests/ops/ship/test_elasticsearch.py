@@ -303,9 +303,8 @@ def test_an_older_server_takes_it_from_the_older_client_and_says_so_to_the_newer
     with nodes.elasticsearch("8.19.4") as older:
         config = market_in(tmp_path, bars=300)
         config.write_text(f'{config.read_text()}\n[elasticsearch]\nurl = "{older.url}"\n')
-        for command in (["run", "--set", "run.mode=paper"], ["work", "--once", "--metrics-port", "0"]):
-            done = nicegold(config, *command, environment={"PYTHONPATH": str(client)})
-            assert 0 == done.returncode, done.stderr
+        nicegold(config, "run", "--set", "run.mode=paper", client=client)
+        done = nicegold(config, "work", "--once", "--metrics-port", "0", client=client)
 
         [line] = [line for line in done.stdout.splitlines() if "arrived" in line]
         asked(older.port, "POST", "/logs-nicegold.audit-default/_refresh")
@@ -317,13 +316,16 @@ def test_an_older_server_takes_it_from_the_older_client_and_says_so_to_the_newer
             newer.prepare()
 
 
-def nicegold(config: Path, *arguments: str, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+def nicegold(config: Path, *arguments: str, client: Path) -> subprocess.CompletedProcess[str]:
+    """A command that goes well, with the *client* in that folder."""
     command = [sys.executable, "-c", "from nicegold_ops.commands import main; main()"]
-    return subprocess.run(
+    done = subprocess.run(
         [*command, *arguments, "--config", str(config)],
-        env=os.environ | environment,
+        env={**os.environ, "PYTHONPATH": str(client)},
         capture_output=True,
         text=True,
         timeout=120,
         check=False,
     )
+    assert 0 == done.returncode, done.stderr
+    return done
