@@ -182,6 +182,8 @@ SECRET_CREATED = Metric(
     "gauge",
     "When the version of a secret that we use was put into Vault, by its reference.",
     ("name",),
+)
+
 # The audit trail.
 
 AUDIT_OUTBOX = Metric(
