@@ -21,6 +21,7 @@ import msgspec
 from nicegold import Instrument, Secret, Sessions
 from nicegold.host import ENGINE, installed
 from nicegold.sessions import NAMED
+from nicegold_ops.audit.settings import AuditSettings
 from nicegold_ops.errors import ConfigurationError, NicegoldError, PluginError, in_one_line
 from nicegold_ops.installed import brought, find
 from nicegold_ops.reference import Reference
@@ -145,6 +146,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     vault: VaultSettings | None = None
     traces: TraceSettings | None = None
     elasticsearch: ElasticsearchSettings | None = None
+    audit: AuditSettings | None = None
 
 
 def load(path: Path | str, overrides: Iterable[str] = ()) -> Settings:
@@ -266,6 +268,7 @@ class _Reading:
         plugins = [self._plugin(key, instruments) for key in self._tables_of("plugins")]
         traces = self._optional("traces", TraceSettings)
         elasticsearch = self._optional("elasticsearch", ElasticsearchSettings)
+        audit = self._optional("audit", AuditSettings)
         if self._problems or run is None:
             raise _error(self._problems)
         return Settings(
@@ -276,6 +279,7 @@ class _Reading:
             vault=vault,
             traces=traces,
             elasticsearch=elasticsearch,
+            audit=audit,
         )
 
     # What there is to read.
@@ -429,7 +433,7 @@ class _Reading:
             self._note(place, f"{_title(key)} instrument is {shown(symbol)}, which is not configured{hint}")
 
 
-_TABLES = ("run", "vault", "instruments", "plugins", "traces", "elasticsearch")
+_TABLES = ("run", "vault", "instruments", "plugins", "traces", "elasticsearch", "audit")
 _USE = Setting("use", str)
 _HOURS = Annotated[
     str,

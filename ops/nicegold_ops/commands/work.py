@@ -5,15 +5,19 @@ from __future__ import annotations
 import os
 import random
 import sys
-import threading
 import time
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
+from threading import Event, Thread
 from typing import Any
 
 import click
+import sqlalchemy as sa
 from prometheus_client.registry import CollectorRegistry
 
+from nicegold_ops.audit.checkpoint import Notary
+from nicegold_ops.audit.signing import signer_of
 from nicegold_ops.commands._options import config_option, set_option
 from nicegold_ops.commands._output import console
 from nicegold_ops.commands._runs import opened
@@ -34,7 +38,7 @@ _PATIENCE = 300.0
 @click.command()
 @config_option
 @set_option
-@click.option("--once", is_flag=True, help="End when everything that is on record has arrived.")
+@click.option("--once", is_flag=True, help="End when all that is on record is signed and has arrived.")
 @click.option("--metrics-host", default="127.0.0.1", show_default=True, metavar="HOST")
 @click.option(
     "--metrics-port", type=click.IntRange(0, 65535), default=9465, show_default=True, metavar="PORT"
@@ -42,45 +46,80 @@ _PATIENCE = 300.0
 def command(
     config: Path, overrides: tuple[str, ...], once: bool, metrics_host: str, metrics_port: int
 ) -> None:
-    """Copy the audit trail to Elasticsearch, until Ctrl-C.
+    """Sign checkpoints of the journal and copy the audit trail to Elasticsearch, until Ctrl-C.
 
-    What is on record while it does not run, or Elasticsearch does not answer, is copied later. It needs no
-    engine, and no engine needs it.
+    Each where the configuration has a table for it, [audit] and [elasticsearch]. What is on record while this
+    does not run, or a server does not answer, is done later. It needs no engine, and no engine needs it.
     """
     settings = load(config, overrides)
+    if settings.elasticsearch is None and settings.audit is None:
+        raise ConfigurationError(
+            "there is nothing to do: add a table [elasticsearch] with its url, or [audit] with a key"
+        )
     logs = Logs(stream=sys.stderr)
     try:
-        with stop_on_signals() as stop:
-            _work(settings, stop, once, metrics_host, metrics_port)
+        with stop_on_signals() as stop, ExitStack() as undo:
+            store = opened(settings)
+            undo.callback(store.dispose)
+            secrets = Secrets(settings.vault, Local(os.environ))
+            undo.callback(secrets.close)
+            shipper = _shipper(settings, secrets, store, stop)
+            notary = _notary(settings, secrets, store)
+            secrets.keep()
+            registry = CollectorRegistry()
+            registry.register(Collector(shipper, notary))
+            server = Server(metrics_host, metrics_port, registry, partial(_alive, shipper, time.time_ns()))
+            undo.callback(server.close)
+            console().print(f"metrics at http://{metrics_host}:{server.port}/metrics", soft_wrap=True)
+            (_once if once else _until)(shipper, notary, settings, stop)
+            _say(shipper, notary)
     finally:
         logs.close()
 
 
-def _alive(shipper: Shipper, began: int) -> tuple[bool, dict[str, Any]]:
-    """Whether it goes on. Where Elasticsearch does not answer, metrics tell; to start anew is no help."""
-    silent = (time.time_ns() - max(shipper.tried, began)) / 1e9
-    return silent < _PATIENCE, {"seconds_since_last_round": silent, "documents": dict(shipper.results)}
-
-
-def _work(settings: Settings, stop: threading.Event, once: bool, host: str, port: int) -> None:
+def _shipper(settings: Settings, secrets: Secrets, store: sa.Engine, stop: Event) -> Shipper | None:
     if settings.elasticsearch is None:
-        raise ConfigurationError("there is nothing to do: add a table [elasticsearch] with its url")
-    secrets = Secrets(settings.vault, Local(os.environ))
-    store = opened(settings)
-    try:
-        stream = stream_of(settings.elasticsearch, secrets)
-        shipper = Shipper(store, stream, wait=stop.wait, chance=random.random, wall=time.time_ns)
-        registry = CollectorRegistry()
-        registry.register(Collector(shipper))
-        server = Server(host, port, registry, partial(_alive, shipper, time.time_ns()))
-        try:
-            out = console()
-            out.print(f"to {stream.name}, metrics at http://{host}:{server.port}/metrics", soft_wrap=True)
-            shipper.run(until_done=once)
-            arrived = shipper.results["created"] + shipper.results["duplicate"]
-            out.print(f"{arrived:,} documents arrived")
-        finally:
-            server.close()
-    finally:
-        store.dispose()
-        secrets.close()
+        return None
+    stream = stream_of(settings.elasticsearch, secrets)
+    return Shipper(store, stream, wait=stop.wait, chance=random.random, wall=time.time_ns)
+
+
+def _notary(settings: Settings, secrets: Secrets, store: sa.Engine) -> Notary | None:
+    if settings.audit is None:
+        return None
+    return Notary(store, signer_of(settings.audit, secrets), settings.audit.publish, time.time_ns)
+
+
+def _once(shipper: Shipper | None, notary: Notary | None, settings: Settings, stop: Event) -> None:
+    if notary is not None:
+        notary.sign()
+    if shipper is not None:
+        shipper.run(until_done=True)
+
+
+def _until(shipper: Shipper | None, notary: Notary | None, settings: Settings, stop: Event) -> None:
+    """Both go on until *stop*; neither waits for the other."""
+    signing = None
+    if notary is not None and settings.audit is not None:
+        signing = Thread(target=notary.run, args=(stop.wait, settings.audit.every), name="notary")
+        signing.start()
+    if shipper is not None:
+        shipper.run()
+    if signing is not None:
+        signing.join()
+
+
+def _say(shipper: Shipper | None, notary: Notary | None) -> None:
+    if shipper is not None:
+        arrived = shipper.results["created"] + shipper.results["duplicate"]
+        console().print(f"{arrived:,} documents arrived")
+    if notary is not None:
+        console().print(f"{notary.count:,} checkpoints are signed")
+
+
+def _alive(shipper: Shipper | None, began: int) -> tuple[bool, dict[str, Any]]:
+    """Whether it goes on. Where a server does not answer, metrics tell; to start anew is no help."""
+    if shipper is None:
+        return True, {}
+    silent = (time.time_ns() - max(shipper.tried, began)) / 1e9
+    return silent < _PATIENCE, {"seconds_since_last_round": silent}

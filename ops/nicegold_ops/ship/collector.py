@@ -1,4 +1,4 @@
-"""What the shipper does, in Prometheus's form."""
+"""What `nicegold work` does, in Prometheus's form."""
 
 from __future__ import annotations
 
@@ -7,25 +7,33 @@ from collections.abc import Iterator
 from prometheus_client import Metric as Family
 from prometheus_client.registry import Collector as Base
 
+from nicegold_ops.audit.checkpoint import Notary
 from nicegold_ops.errors import NicegoldError
 from nicegold_ops.ship.shipper import SINK, Shipper
 from nicegold_ops.telemetry import metrics
 
 
 class Collector(Base):
-    """Asks *shipper*, and through it the store, at each scrape."""
+    """Asks *shipper*, and through it the store, and *notary* at each scrape."""
 
-    def __init__(self, shipper: Shipper) -> None:
+    def __init__(self, shipper: Shipper | None, notary: Notary | None) -> None:
         self._shipper = shipper
+        self._notary = notary
 
     def collect(self) -> Iterator[Family]:
-        """Its families; how much is behind is left out where the store does not answer."""
+        """Their families; how much is behind is left out where the store does not answer."""
+        if self._notary is not None:
+            yield metrics.AUDIT_CHECKPOINT.family([((), self._notary.newest / 1e9)])
+        if self._shipper is not None:
+            yield from self._ship(self._shipper)
+
+    def _ship(self, shipper: Shipper) -> Iterator[Family]:
         yield metrics.AUDIT_SHIP.family(
-            ((SINK, result), count) for result, count in list(self._shipper.results.items())
+            ((SINK, result), count) for result, count in list(shipper.results.items())
         )
-        yield metrics.HEARTBEAT.family([(("shipper",), self._shipper.beat / 1e9)])
+        yield metrics.HEARTBEAT.family([(("shipper",), shipper.beat / 1e9)])
         try:
-            count, oldest = self._shipper.behind()
+            count, oldest = shipper.behind()
         except NicegoldError:
             return
         yield metrics.AUDIT_OUTBOX.family([((), count)])

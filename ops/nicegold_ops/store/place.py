@@ -126,6 +126,16 @@ def place_of(engine: sa.Engine) -> str:
 
 
 @contextmanager
+def written(engine: sa.Engine) -> Iterator[sa.Connection]:
+    """A transaction, whole or not at all. Raises StoreFailed where it cannot be written."""
+    try:
+        with engine.begin() as connection:
+            yield connection
+    except sa.exc.DBAPIError as error:
+        raise StoreFailed(f"{place_of(engine)} cannot be written: {said(error)}") from None
+
+
+@contextmanager
 def readable(engine: sa.Engine) -> Iterator[None]:
     """Make DataError, which names the store, of what goes wrong while it is read."""
     try:

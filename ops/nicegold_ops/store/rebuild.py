@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 
 import sqlalchemy as sa
 
 from nicegold_ops.journal import BLOCK_SIZE, Told, caused, read
-from nicegold_ops.store.place import StoreFailed, place_of, said
+from nicegold_ops.store.place import written
 from nicegold_ops.store.projections import forget, project
 
 
@@ -19,20 +18,11 @@ def rebuild(engine: sa.Engine, run: str) -> None:
     that is interrupted can be begun again. Raises DataError when the journal or the tables cannot be read
     and StoreFailed when the tables cannot be written.
     """
-    with _written(engine) as connection:
+    with written(engine) as connection:
         forget(connection, run)
     for part in _parts(caused(read(engine, run))):
-        with _written(engine) as connection:
+        with written(engine) as connection:
             project(connection, run, part)
-
-
-@contextmanager
-def _written(engine: sa.Engine) -> Iterator[sa.Connection]:
-    try:
-        with engine.begin() as connection:
-            yield connection
-    except sa.exc.DBAPIError as error:
-        raise StoreFailed(f"{place_of(engine)} cannot be written: {said(error)}") from None
 
 
 def _parts(events: Iterator[Told]) -> Iterator[list[Told]]:

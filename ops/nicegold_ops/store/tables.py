@@ -209,6 +209,14 @@ calls = sa.Table(
     _numbered("created_at"),
     sqlite_with_rowid=False,
 )
+#: How far the chains of all runs had come, signed: see `audit/checkpoint.py`.
+checkpoints = sa.Table(
+    "checkpoints",
+    metadata,
+    _key("number"),
+    sa.Column("payload", sa.Text, nullable=False),
+    sa.Column("signature", sa.Text, nullable=False),
+)
 #: How far a reader has come in each run.
 cursors = sa.Table(
     "cursors",

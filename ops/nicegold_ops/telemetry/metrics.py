@@ -203,6 +203,11 @@ AUDIT_SHIP = Metric(
     "are kept and sent again). Retried counts requests that were not answered or came too early.",
     ("sink", "result"),
 )
+AUDIT_CHECKPOINT = Metric(
+    "nicegold_audit_checkpoint_timestamp_seconds",
+    "gauge",
+    "When the newest checkpoint was signed; 0 before the first.",
+)
 
 # Telemetry itself.
 

@@ -46,6 +46,7 @@ ROW = {
     "vetoes": f"{_OF_RUN}, {_NUMBER} + 1, 0, 'plugin-' || (i % 5), 'large', i, 's-1', {_ORDER}, NULL, NULL",
     "outbox": f"{_OF_RUN}, {_NUMBER} + 1, 'Fill', {{bytes}}, i, i",
     "calls": f"{_OF_RUN}, {_NUMBER} + 1, {{bytes}}, {{bytes}}, i",
+    "checkpoints": "i, '{{}}', 'signed'",
     "cursors": "'shipper', 'run-' || substr('' || (10000000 + i), 2), 1",
     # Minutes of ten symbols, and two quotes in each second of them.
     "bars": f"'S' || (i / {EACH}), {MINUTE}, {MINUTE} * ({_NUMBER}), {MINUTE} * ({_NUMBER} + 1), "

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from nicegold_ops.commands.audit.export import export
+from nicegold_ops.commands.audit.key import key
 from nicegold_ops.commands.audit.search import search
 from nicegold_ops.commands.audit.show import show
 from nicegold_ops.commands.audit.verify import verify
@@ -15,5 +16,5 @@ def command() -> None:
     """Look for what happened, and prove that nobody changed it."""
 
 
-for each in (search, show, verify, export):
+for each in (search, show, verify, export, key):
     command.add_command(each)

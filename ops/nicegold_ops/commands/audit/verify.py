@@ -2,46 +2,130 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
+import msgspec
+import sqlalchemy as sa
 from rich.console import RenderableType
 
+from nicegold_ops.audit.checkpoint import Signed, ends, faults, open_ends, published, stored
 from nicegold_ops.audit.proof import Proof, proofs
+from nicegold_ops.audit.signing import PublicKey, Verifier, signer_of
 from nicegold_ops.commands._options import config_option, json_option, state_option
 from nicegold_ops.commands._output import answer, table
 from nicegold_ops.commands.audit._trail import copy_of, store_at
-from nicegold_ops.errors import DataError
+from nicegold_ops.config import load
+from nicegold_ops.errors import ConfigurationError, DataError
+from nicegold_ops.secrets import Local, Secrets
 from nicegold_ops.ship.elasticsearch import Busy, Refused
+
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+class Verified(msgspec.Struct, frozen=True):
+    """What was found, run by run and by the checkpoints; *unsigned* are chains that grew since the last."""
+
+    runs: list[Proof]
+    checkpoints: int
+    unsigned: list[str]
+    faults: list[str]
+
+    @property
+    def is_sound(self) -> bool:
+        return not self.faults and not any(each.fault for each in self.runs)
 
 
 @click.command()
 @click.option("--journal", is_flag=True, help="Do not ask Elasticsearch how much it has.")
+@click.option(
+    "--checkpoints", type=_FILE, metavar="FILE", help="Those that were published, instead of the store's own."
+)
+@click.option("--key", type=_FILE, metavar="FILE", help="The public key that they were signed with, in PEM.")
 @config_option
 @state_option
 @json_option
-def verify(journal: bool, config: Path, state: Path | None, json_to: Path | None) -> int:
+def verify(
+    journal: bool,
+    checkpoints: Path | None,
+    key: Path | None,
+    config: Path,
+    state: Path | None,
+    json_to: Path | None,
+) -> int:
     """Follow each run's chains from end to end, and compare what others were told with them.
 
-    With Elasticsearch, its documents are counted too. Exits with 1 at a fault, and names the first of a run.
+    Checkpoints, where there are any, show what was cut off, written anew or taken away; with Elasticsearch,
+    its documents are counted too. Exits with 1 at a fault.
     """
     copy = None if journal else copy_of(config, state)
     try:
         with store_at(config, state) as store:
-            found = list(proofs(store, copy))
+            signed = stored(store) if checkpoints is None else published(checkpoints)
+            runs = list(proofs(store, copy))
+            found = _found(store, runs, signed, key, config, state)
     except (Busy, Refused) as error:
         raise DataError(f"{error}; --journal leaves it out") from None
     answer(found, json_to, *_shown(found))
-    return 1 if any(each.fault for each in found) else 0
+    return 0 if found.is_sound else 1
 
 
-def _shown(found: list[Proof]) -> list[RenderableType]:
+def _found(
+    store: sa.Engine,
+    runs: list[Proof],
+    signed: list[Signed],
+    key: Path | None,
+    config: Path,
+    state: Path | None,
+) -> Verified:
+    if not signed:
+        return Verified(runs, 0, [each.writer for each in ends(store)], [])
+    with _verifier(key, config, state) as verifier:
+        return Verified(runs, len(signed), open_ends(store, signed), list(faults(store, signed, verifier)))
+
+
+@contextmanager
+def _verifier(key: Path | None, config: Path, state: Path | None) -> Iterator[Verifier]:
+    """The key that was given, or else the configuration's own."""
+    if key is not None:
+        try:
+            yield PublicKey(key.read_bytes())
+        except ConfigurationError as error:
+            raise ConfigurationError(f"{key} {error}") from None
+        return
+    settings = None if state is not None else load(config)
+    if settings is None or settings.audit is None:
+        raise ConfigurationError("there are checkpoints; name the key that signed them with --key")
+    secrets = Secrets(settings.vault, Local(os.environ))
+    try:
+        yield signer_of(settings.audit, secrets)
+    finally:
+        secrets.close()
+
+
+def _shown(found: Verified) -> list[RenderableType]:
     rows = table("run", "events", "blocks of calls", "in Elasticsearch", "", right=_RIGHT)
-    for each in found:
+    for each in found.runs:
         there = "-" if each.found is None else f"{each.found:,} of {each.documents:,}"
         rows.add_row(each.run, f"{each.events:,}", f"{each.blocks:,}", there, each.fault or "sound")
-    faults = sum(bool(each.fault) for each in found)
-    return [rows, f"{faults} of {len(found)} runs are not sound" if faults else "all chains are sound"]
+    return [rows, *found.faults, _signed(found), _verdict(found)]
+
+
+def _signed(found: Verified) -> str:
+    if not found.checkpoints:
+        return "no checkpoint was signed: that an end was cut off, or a run taken away, would not be seen"
+    since = f"; since the last, {', '.join(found.unsigned)} went on" if found.unsigned else ""
+    return f"{found.checkpoints:,} signed checkpoints{since}"
+
+
+def _verdict(found: Verified) -> str:
+    if found.is_sound:
+        return "all chains are sound"
+    broken = sum(bool(each.fault) for each in found.runs)
+    return f"{broken} of {len(found.runs)} runs are not sound, {len(found.faults)} faults by the checkpoints"
 
 
 _RIGHT = ("events", "blocks of calls", "in Elasticsearch")

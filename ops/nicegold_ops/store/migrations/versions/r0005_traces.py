@@ -1,4 +1,4 @@
-"""Which trace an event belongs to, and how plugins were called."""
+"""Which trace an event belongs to, how plugins were called, and signed checkpoints of both chains."""
 
 from __future__ import annotations
 
@@ -21,9 +21,16 @@ def upgrade() -> None:
         sa.Column("created_at", sa.BigInteger, nullable=False),
         sqlite_with_rowid=False,
     )
+    op.create_table(
+        "checkpoints",
+        sa.Column("number", sa.BigInteger, primary_key=True, autoincrement=False),
+        sa.Column("payload", sa.Text, nullable=False),
+        sa.Column("signature", sa.Text, nullable=False),
+    )
 
 
 def downgrade() -> None:
+    op.drop_table("checkpoints")
     op.drop_table("calls")
     op.drop_column("outbox", "cause")
     op.drop_column("orders", "traceparent")
