@@ -5,6 +5,8 @@ They are kept in ~/.cache/nicegold-services, where the next run finds them.
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 
 from tests.services import bugsink, elasticsearch, jaeger, openbao, s3, toxiproxy
@@ -13,14 +15,20 @@ from tests.services import bugsink, elasticsearch, jaeger, openbao, s3, toxiprox
 SERVERS = elasticsearch, openbao, bugsink, toxiproxy, s3, jaeger
 
 
-def main() -> None:
-    """Say of each that it is here, and how long that took."""
+def main() -> int:
+    """Say of each how long it took, or why it is not here; answers how many are not."""
+    missed = 0
     for server in SERVERS:
-        name = server.__name__.rpartition(".")[2]
-        began = time.monotonic()
-        server.fetch()
-        print(f"{name}: {time.monotonic() - began:.1f} s", flush=True)
+        name, began = server.__name__.rpartition(".")[2], time.monotonic()
+        try:
+            server.fetch()
+        except (SystemExit, subprocess.CalledProcessError) as error:
+            missed += 1
+            print(f"{name}: {error}", file=sys.stderr)
+        else:
+            print(f"{name}: {time.monotonic() - began:.1f} s", flush=True)
+    return missed
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

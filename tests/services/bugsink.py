@@ -9,7 +9,6 @@ import json
 import os
 import shutil
 import sqlite3
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -19,7 +18,7 @@ from typing import Any, NamedTuple
 
 from tests.services import wheels
 from tests.services.asking import answers
-from tests.services.cache import kept, making
+from tests.services.cache import kept, making, run
 from tests.services.postgresql import free_port
 from tests.services.process import Process, running
 from tests.services.required import missing
@@ -127,7 +126,7 @@ def fetch() -> Path:
             half.mkdir()
             (half / "bugsink_conf.py").write_text(_SETTINGS)
             environment = {**os.environ, **_environment(half, "http://127.0.0.1")}
-            subprocess.run([sys.executable, "-S", "-c", _EMPTY], env=environment, check=True)
+            run([sys.executable, "-S", "-c", _EMPTY], "Bugsink makes no database", env=environment)
     return place
 
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
-from tests.services.cache import kept, making
+from tests.services.cache import kept, making, run
 from tests.services.required import missing
 
 
@@ -18,9 +17,9 @@ def build(module: Path, package: str) -> Path:
         go = shutil.which("go")
         if go is None:
             sys.exit(f"{package} is built with Go, and there is none")
-        options = ["-mod=readonly", "-trimpath", "-buildvcs=false"]
+        command = [go, "build", "-mod=readonly", "-trimpath", "-buildvcs=false"]
         with making(program) as half:
-            subprocess.run([go, "build", *options, "-o", str(half), package], cwd=module, check=True)
+            run([*command, "-o", str(half), package], f"{package} cannot be built", cwd=module)
     return program
 
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-from collections.abc import Iterator
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 
 def kept(name: str, *pins: bytes) -> Path:
@@ -28,3 +31,12 @@ def making(place: Path) -> Iterator[Path]:
         if half.is_dir():
             shutil.rmtree(half)
         half.unlink(missing_ok=True)
+
+
+def run(command: Sequence[str], otherwise: str, **options: Any) -> None:
+    """Run *command* in silence; where it fails, all ends with *otherwise* and what it said."""
+    done = subprocess.run(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False, **options
+    )
+    if done.returncode:
+        sys.exit(f"{otherwise}:\n{done.stdout}")

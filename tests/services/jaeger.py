@@ -36,7 +36,10 @@ class Span(NamedTuple):
 
 
 class Jaeger(Process):
-    """A server on loopback. It can be stopped, killed and started again; it has then forgotten all traces."""
+    """A server on loopback. It can be stopped, killed and started again; it has then forgotten all traces.
+
+    It takes ten seconds to stop, and none to be killed.
+    """
 
     def __init__(self, program: str, folder: Path) -> None:
         self._query, otlp, spare = (free_port() for _ in range(3))

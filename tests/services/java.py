@@ -6,10 +6,11 @@ import hashlib
 import os
 import re
 import shutil
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+
+from tests.services.cache import run
 
 _PLUGIN = "org.apache.maven.plugins:maven-dependency-plugin:2.8:copy-dependencies"
 _VERSION = re.compile(r'^JAVA_VERSION="(\d+)', re.MULTILINE)
@@ -28,16 +29,14 @@ def jars(project: Path, hashes: Path, folder: Path, **properties: str) -> None:
         sys.exit("Java's libraries come with Maven, and there is none; on Debian: apt-get install maven")
     said = [f"-D{name}={value}" for name, value in {**properties, "outputDirectory": folder}.items()]
     command = [maven, "--batch-mode", "--quiet", "-Dstyle.color=never", f"--file={project / 'pom.xml'}"]
-    done = subprocess.run([*command, _PLUGIN, *said], stdout=subprocess.PIPE, text=True, check=False)
-    if done.returncode:
-        sys.exit(f"Maven could not bring what {project / 'pom.xml'} asks for:\n{done.stdout}")
+    run([*command, _PLUGIN, *said], f"Maven cannot bring what {project / 'pom.xml'} asks for")
     check(hashes, folder)
 
 
 def compiled(jdk: Path, source: Path, home: Path, oldest: int) -> None:
     """Compile *source*, with the jars in *home*'s lib, into *home*, for any Java from version *oldest* on."""
     command = [str(jdk / "bin" / "javac"), f"--release={oldest}", f"--class-path={home}/lib/*"]
-    subprocess.run([*command, "-d", str(home), str(source)], check=True)
+    run([*command, "-d", str(home), str(source)], f"{source} cannot be compiled")
 
 
 def check(hashes: Path, folder: Path) -> None:

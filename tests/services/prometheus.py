@@ -94,12 +94,12 @@ def prometheus(folder: Path, target: str) -> Iterator[Prometheus]:
         server.wait(PATIENCE)
 
 
-def until(holds: Callable[[], bool], otherwise: str, patience: float = PATIENCE) -> None:
+def until(holds: Callable[[], bool], otherwise: str | Callable[[], str], patience: float = PATIENCE) -> None:
     """Ask until it holds; the test fails with *otherwise* when it does not within *patience* seconds."""
     deadline = time.monotonic() + patience
     while not holds():
         if time.monotonic() > deadline:
-            pytest.fail(otherwise)
+            pytest.fail(otherwise if isinstance(otherwise, str) else otherwise())
         time.sleep(0.05)
 
 

@@ -11,8 +11,6 @@ from tests.services.asking import asked
 from tests.services.jaeger import Jaeger, jaeger
 from tests.services.prometheus import until
 
-pytestmark = pytest.mark.slow
-
 TRACE, SPAN = "5b8efff798038103d269b633813fc60c", "eee19b7ec3c1b174"
 
 
@@ -49,7 +47,7 @@ def test_a_span_that_was_posted_is_found_until_the_server_is_started_again():
         assert "nicegold" == span.resource["service.name"]
         assert ["nicegold"] == server.services()
 
-        server.stop()
+        server.kill()
         with pytest.raises(ConnectionError):
             post(server)
         server.start()

@@ -7,11 +7,10 @@ the hashes.
 from __future__ import annotations
 
 import platform
-import subprocess
 import sys
 from pathlib import Path
 
-from tests.services.cache import kept, making
+from tests.services.cache import kept, making, run
 from tests.services.required import missing
 
 _REQUIREMENTS = Path(__file__).parent / "requirements"
@@ -22,15 +21,13 @@ def install(name: str) -> Path:
     place = folder(name)
     if not place.exists():
         with making(place) as half:
-            subprocess.run(
-                [
-                    *(sys.executable, "-m", "uv", "pip", "install", "--quiet"),
-                    *("--require-hashes", "--no-deps", "--only-binary=:all:"),
-                    *("--python", sys.executable, "--target", str(half)),
-                    *("--requirements", str(_REQUIREMENTS / f"{name}.txt")),
-                ],
-                check=True,
-            )
+            command = [
+                *(sys.executable, "-m", "uv", "pip", "install", "--quiet"),
+                *("--require-hashes", "--no-deps", "--only-binary=:all:"),
+                *("--python", sys.executable, "--target", str(half)),
+                *("--requirements", str(_REQUIREMENTS / f"{name}.txt")),
+            ]
+            run(command, f"the Python packages of {name} cannot be installed")
     return place
 
 
