@@ -155,6 +155,7 @@ def paper(
     venue is right about what differs when our books and its are first compared.
     """
     began = timer()
+    app.telemetry.watch_thread()
     if app.witness is not None:
         app.witness.start()
     _start(app)

@@ -222,3 +222,14 @@ def test_a_queue_that_is_full_takes_no_more_and_counts_it(tmp_path, monkeypatch)
     assert dropped is not None
     assert 0 < dropped
     app.close()
+
+
+def test_what_is_logged_while_trading_belongs_to_the_cycle_in_hand(app):
+    cause = app.telemetry.cause[0]
+    other: list[str] = []
+    thread = threading.Thread(target=lambda: other.append(app.telemetry.trace()))
+    thread.start()
+    thread.join()
+
+    assert trace_id("run", cause) == app.telemetry.trace()
+    assert [""] == other

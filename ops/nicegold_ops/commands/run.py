@@ -76,6 +76,7 @@ def command(
     with logged(folder, None if out.is_terminal else sys.stderr) as logs, stop_on_signals() as stop:
         app = begin(watched(settings), begun)
         app.telemetry.watch_log(logs.unwritten)
+        logs.trace = app.telemetry.trace
         result = _traded(app, seconds, stop, out, lift_halt=lift_halt, adopt=adopt)
     finish(result, folder, json_to=json_to, report_to=report_to or _page_in(folder))
 

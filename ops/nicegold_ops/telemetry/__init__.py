@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from importlib.metadata import entry_points
 from pathlib import Path
+from threading import get_ident
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -24,6 +25,7 @@ from nicegold_ops.telemetry.feeds import Delivered, Feeds
 from nicegold_ops.telemetry.flight import FILE, FlightRecorder
 from nicegold_ops.telemetry.http import Liveness, Server
 from nicegold_ops.telemetry.watch import Watch
+from nicegold_ops.trace import trace_id
 
 if TYPE_CHECKING:
     from nicegold_ops.secrets import Secrets
@@ -66,6 +68,8 @@ class Telemetry:
         #: Never the process's default one: two runs in a process must not meet.
         self.registry = CollectorRegistry()
         self.wall = wall
+        self._run = run
+        self._trading = 0
         self._recorder = FlightRecorder(folder / FILE, run, wall, clock)
         self._watch = Watch(self._recorder, self.cause, clock)
         guard = LabelGuard()
@@ -87,6 +91,15 @@ class Telemetry:
     def cycles(self, *, every: int, budget: float) -> Cycles:
         """A reader of all calls from now on; see `Cycles`."""
         return Cycles(self._watch, self._recorder.utc, every=every, budget=budget)
+
+    def watch_thread(self) -> None:
+        """The thread that calls this is the one that trades."""
+        self._trading = get_ident()
+
+    def trace(self) -> str:
+        """The trace of the cycle in hand; "" before the first, and on other threads than the trading one."""
+        cause = self.cause[0]
+        return trace_id(self._run, cause) if cause and get_ident() == self._trading else ""
 
     def kind_of(self, plugin: str) -> str:
         """What the *plugin* of that name is."""

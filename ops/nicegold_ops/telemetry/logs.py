@@ -21,6 +21,7 @@ import structlog
 from structlog.typing import EventDict, Processor
 
 from nicegold_ops.errors import NicegoldError
+from nicegold_ops.trace import span_id
 
 #: The version of the schema whose names the fields have.
 ECS = "9.0.0"
@@ -47,12 +48,14 @@ class Logs:
     ) -> None:
         #: How many lines could not be written, of a full disk or a closed pipe.
         self.unwritten = [0]
+        #: Tells which trace a line belongs to, "" for none; asked on the thread that logs.
+        self.trace: Callable[[], str] = str
         self._handlers: list[logging.Handler] = []
         stamp = _stamp(wall)
         if file is not None:
-            self._add(_opened(file, self.unwritten), [stamp, _to_ecs, _to_json])
+            self._add(_opened(file, self.unwritten), [stamp, self._traced, _to_ecs, _to_json])
         if stream is not None:
-            final: list[Processor] = [_console()] if stream.isatty() else [_to_ecs, _to_json]
+            final: list[Processor] = [_console()] if stream.isatty() else [self._traced, _to_ecs, _to_json]
             self._add(_Stream(stream, self.unwritten), [stamp, *final])
         self._logger = logging.getLogger(ROOT)
         self._logger.handlers[:] = self._handlers
@@ -72,6 +75,14 @@ class Logs:
             self._logger.removeHandler(handler)
             handler.close()
         self._logger.addHandler(logging.NullHandler())
+
+    def _traced(self, _: Any, __: str, line: EventDict) -> EventDict:
+        """The line with the trace of the cycle in which it is logged."""
+        trace = self.trace()
+        if trace:
+            line["trace.id"] = trace
+            line["span.id"] = span_id(trace)
+        return line
 
     def _add(self, handler: logging.Handler, final: list[Processor]) -> None:
         formatter = structlog.stdlib.ProcessorFormatter(

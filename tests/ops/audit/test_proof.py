@@ -73,7 +73,7 @@ def test_what_nobody_touched_is_sound(store):
             "VALUES ('first', 90000, 'Fill', '{}', 1)",
             "run first: event 90000 is in the outbox and not in the journal",
         ),
-        ("DELETE FROM calls WHERE run = 'first' AND number = 0", "block 0 of the calls of run first"),
+        ("UPDATE calls SET number = number + 90 WHERE run = 'first'", "block 0 of the calls of run first"),
         ("UPDATE calls SET digest = 'x' WHERE run = 'first'", "block 0 of the calls of run first"),
     ],
 )

@@ -11,6 +11,7 @@ import pytest
 
 from nicegold_ops.errors import NicegoldError
 from nicegold_ops.telemetry.logs import Logs, logger
+from nicegold_ops.trace import span_id
 
 #: 2026-01-05T00:00:00.123Z, and a bit.
 NOW = 1_767_571_200_123_456_789
@@ -196,3 +197,15 @@ def test_opened_anew_each_line_is_written_once(opened):
     logger("x").info("once")
 
     assert ("", 1) == (first.getvalue(), len(lines(second.getvalue())))
+
+
+def test_a_line_names_the_trace_of_the_cycle_in_which_it_is_logged(tmp_path):
+    logs = Logs(file=tmp_path / "log", stream=None, wall=lambda: 0)
+    logger("strategy").info("before")
+    logs.trace = lambda: "0" * 31 + "1"
+    logger("strategy").info("within")
+    logs.close()
+
+    before, within = map(json.loads, (tmp_path / "log").read_text().splitlines())
+    assert "trace.id" not in before
+    assert ("0" * 31 + "1", span_id("0" * 31 + "1")) == (within["trace.id"], within["span.id"])
