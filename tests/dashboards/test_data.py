@@ -66,3 +66,14 @@ def test_every_metric_that_a_rule_reads_is_there_unless_only_a_live_venue_has_it
     )
 
     assert LIVE <= read
+
+
+def test_every_service_level_has_its_ratio_but_that_of_live_feeds(scraped):
+    def told() -> set[str]:
+        return {labels["slo"] for labels, _ in scraped.query("nicegold:slo_error_ratio:1h >= 0")}
+
+    until(
+        lambda: told() == {"orders", "acks", "hooks", "notifications"},
+        lambda: f"told are {told()}",
+        _PATIENCE,
+    )
