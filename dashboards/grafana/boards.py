@@ -300,6 +300,16 @@ ORDERS = Board(
                 },
                 unit="s",
                 limits=(0.5,),
+                width=12,
+            ),
+            Panel(
+                title="How long has an order had no answer?",
+                advice="The one that waits longest for the venue's first word. From half a minute on see NicegoldOrderUnacked.",
+                queries={"time() - (nicegold_order_unacked_oldest_timestamp_seconds{@} > 0)": "{{instance}}"},
+                unit="s",
+                limits=(10, 30),
+                width=12,
+                may_be_empty="no order waits for an answer",
             ),
             Panel(
                 title="How long does the broker take to send one?",
@@ -309,6 +319,7 @@ ORDERS = Board(
                     '{@, hook="place_order"}[$__rate_interval])))': "{{plugin}} 99 of 100"
                 },
                 unit="s",
+                width=12,
             ),
             Panel(
                 title="How much worse than asked do orders fill?",
@@ -323,6 +334,7 @@ ORDERS = Board(
                 },
                 unit="percentunit",
                 signed=True,
+                width=12,
                 may_be_empty="no order that asked for a price has filled",
             ),
         ],

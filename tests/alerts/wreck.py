@@ -20,6 +20,7 @@ from nicegold import (
     Fill,
     Order,
     OrderType,
+    Placed,
     Portfolio,
     Rejected,
     Side,
@@ -139,7 +140,7 @@ class Limit:
 
 @plugin
 class Desk:
-    """A venue that fills one strategy's orders, refuses another's, and loses the rest.
+    """A venue that fills one strategy's orders, refuses another's, says nothing of a third's, loses the rest.
 
     It takes a trade back, and when it is let, has books and a clock of its own.
     """
@@ -151,7 +152,7 @@ class Desk:
         self._held = Decimal(0)
 
     @hookimpl
-    def place_order(self, order: Order) -> Accepted | Rejected:
+    def place_order(self, order: Order) -> Accepted | Placed | Rejected:
         match order.strategy:
             case "good":
                 self._fill(order, order.id)
@@ -161,6 +162,8 @@ class Desk:
                 self._told.put(Busted(order_id=order.id, trade_id=order.id, time=order.time))
                 self._held -= order.quantity
                 return Accepted(order_id=order.id, time=order.time)
+            case "waiting":
+                return Placed(order_id=order.id, time=order.time)
             case "refused":
                 return Rejected(order_id=order.id, time=order.time, reason="closed")
             case _:
@@ -246,6 +249,7 @@ def wrecked(folder: Path, script: Script) -> App:
         ("undone", Wants, {"at": 2}),
         ("refused", Wants, {"at": 3, "orders": 5}),
         ("doomed", Wants, {"at": 4}),
+        ("waiting", Wants, {"at": 4}),
         ("vetoed", Wants, {"at": 5, "again": _TRADING, "orders": 1200}),
         ("lost", Wants, {"at": 6}),
         ("fails", Fails, {}),

@@ -82,6 +82,7 @@ class Telemetry:
             self._notices,
             guard,
             self._backlog.settle,
+            wall,
         )
         self.registry.register(self._collector)
         ProcessCollector(registry=self.registry)

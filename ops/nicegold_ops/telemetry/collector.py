@@ -22,6 +22,7 @@ from nicegold_ops.telemetry.metrics import Labels
 from nicegold_ops.telemetry.notices import Notices
 from nicegold_ops.telemetry.tally import BOUNDS, Totals
 from nicegold_ops.telemetry.venues import Venues
+from nicegold_ops.telemetry.waiting import Waiting
 from nicegold_ops.telemetry.watch import OBJECTING, TRADING, Watch
 
 #: ns; the histogram's bounds, each of which is one of the tally's.
@@ -59,6 +60,7 @@ class Collector(Base):
         notices: Notices,
         guard: LabelGuard,
         settle: Callable[[], None],
+        wall: Callable[[], int],
     ) -> None:
         self.plugins: Mapping[str, Plugin] = {}
         self.books: Books | None = None
@@ -76,6 +78,7 @@ class Collector(Base):
         self._notices = notices
         self._guard = guard
         self._settle = settle
+        self._unanswered = Waiting(events.unanswered_orders, wall)
 
     def collect(self) -> Iterator[Family]:
         """All families. A part that fails is left out and counted; the others are still told."""
@@ -142,6 +145,7 @@ class Collector(Base):
         yield metrics.ORDERS_OPEN.family([((), self._events.open_orders)])
         yield metrics.ORDERS_UNKNOWN.family([((), self._events.unknown_orders)])
 
+        yield metrics.ORDER_UNACKED_OLDEST.family([((), self._unanswered.oldest() / 1e9)])
         yield metrics.ORDER_ACK_DURATION.histogram(self._events.acks.buckets())
         yield metrics.ORDER_SLIPPAGE.histogram(self._events.slippage.buckets())
 

@@ -115,6 +115,11 @@ class EventCounters:
         states = list(self._states.values())
         return sum(each.status is OrderStatus.UNKNOWN for each in states)
 
+    def unanswered_orders(self) -> list[str]:
+        """The ids of those of which the venue has said nothing yet."""
+        states = list(self._states.values())
+        return [each.order.id for each in states if each.status is OrderStatus.PENDING_NEW]
+
     # How it comes to it.
 
     def _handlers(self) -> dict[type[Event], Callable[[Any], None]]:

@@ -163,6 +163,11 @@ ORDERS_OPEN = Metric("nicegold_orders_open", "gauge", "Orders that may still fil
 ORDERS_UNKNOWN = Metric(
     "nicegold_orders_unknown_state", "gauge", "Orders of which nobody can say whether the venue has them."
 )
+ORDER_UNACKED_OLDEST = Metric(
+    "nicegold_order_unacked_oldest_timestamp_seconds",
+    "gauge",
+    "When the order was first seen, at a scrape, that waits longest for the venue's first answer; 0: none.",
+)
 ORDER_ACK_DURATION = Metric(
     "nicegold_order_ack_duration_seconds",
     "histogram",

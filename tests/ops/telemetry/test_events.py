@@ -99,6 +99,16 @@ def test_an_order_in_doubt_is_told_until_the_venue_speaks(events):
     assert (1, 0) == (events.open_orders, events.unknown_orders)
 
 
+def test_an_order_is_unanswered_until_the_venue_says_anything(events):
+    events.count(market_order())
+    events.count(Placed(order_id="test-1"))
+    assert ["test-1"] == events.unanswered_orders()
+
+    events.count(Accepted(order_id="test-1", time=AT))
+
+    assert [] == events.unanswered_orders()
+
+
 def test_all_states_of_a_new_kind_of_order_are_there_from_its_first(events):
     events.count(market_order())
 
