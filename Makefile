@@ -17,9 +17,8 @@ uv = $(shell command -v uv || echo $(bin)/uv)
 native := ops/nicegold_ops/telemetry/_watched.c \
     $(addprefix core/nicegold/,answers.py engine.py indicators.py matching.py orders.py portfolio.py values.py venue.py)
 
-reference := $(wildcard docs/reference/*.md) docs/reliability.md docs/write-a-broker.md
-rules := $(wildcard alerts/*.rules.yaml)
-rule_tests := $(wildcard alerts/*.test.yaml)
+reference := $(wildcard docs/reference/*.md) docs/alerts.md docs/reliability.md docs/write-a-broker.md
+rule_tests := $(wildcard alerts/tests/*.yml)
 
 # A half-made file must not look finished, and `check` runs in the order it is written in.
 .DELETE_ON_ERROR:
@@ -60,8 +59,9 @@ soak: $(ready)  ## Crash, kill and confuse it for HOURS, then the readers of fil
 	NICEGOLD_FUZZ_FILES=2500 NICEGOLD_FUZZ_SOAK=1 $(bin)/pytest -q -n $(WORKERS) tests/fuzz --hypothesis-seed=$(SEED)
 
 .PHONY: docs
-docs: $(ready)  ## Write the generated reference pages again
-	$(if $(reference),$(bin)/cog -r $(reference),@echo "docs/reference has no pages yet")
+docs: $(ready)  ## Write the generated pages and dashboards again
+	$(bin)/cog -r $(reference)
+	$(bin)/python -m dashboards.grafana.build
 
 .PHONY: fix
 fix: $(ready)  ## Format the code and repair what ruff can
@@ -118,18 +118,19 @@ fuzz: $(ready)
 .PHONY: reference
 reference: $(ready)
 	@# Without -r: with it, cog writes what it should check, and succeeds.
-	$(if $(reference),$(bin)/cog --check --diff --check-fail-msg="run 'make docs'" $(reference),@echo "reference: docs/reference has no pages yet")
+	$(bin)/cog --check --diff --check-fail-msg="run 'make docs'" $(reference)
+	$(bin)/python -m dashboards.grafana.build --check
 
 .PHONY: alerts
 alerts:
-	@if [ -z "$(rules)" ]; then \
-	    echo "alerts: there are no rules yet"; \
-	elif command -v promtool >/dev/null; then \
-	    promtool check rules $(rules) && promtool test rules $(rule_tests); \
+	@if command -v promtool >/dev/null && command -v amtool >/dev/null; then \
+	    promtool check config ops/deploy/prometheus.yml && promtool test rules $(rule_tests) \
+	    && amtool check-config ops/deploy/alertmanager.yml; \
 	elif [ "$$NICEGOLD_REQUIRE_SERVICES" = 1 ]; then \
-	    echo "alerts: promtool is not installed, and NICEGOLD_REQUIRE_SERVICES=1 asks for it" >&2; exit 1; \
+	    echo "alerts: promtool or amtool is not installed, and NICEGOLD_REQUIRE_SERVICES=1 asks for both" >&2; exit 1; \
 	else \
-	    echo "alerts: skipped, promtool is not installed (on Debian: apt-get install prometheus)"; \
+	    echo "alerts: skipped, promtool or amtool is not installed" \
+	        "(on Debian: apt-get install prometheus prometheus-alertmanager)"; \
 	fi
 
 # The environment. It is made again only when one of these changes.

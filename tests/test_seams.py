@@ -40,6 +40,7 @@ SEAMS = (
     Seam("nicegold_ops.store.schema", "sqlite3.connect", "in memory: what a new store there is copied from"),
     Seam("nicegold_ops.session", "threading.Thread", "streams block; a simulator calls the engine itself"),
     Seam("nicegold_ops.pager", "threading.Thread", "a notifier may hang, and trading does not wait for it"),
+    Seam("nicegold_ops.pager", "time.monotonic", "how long an alert waited is told, and decides nothing"),
     Seam("nicegold_ops.quarantine", "disk", "a file a feed, for a person: nothing reads it again"),
     Seam("nicegold_ops.fence", "disk os.getpid", "a lock that the kernel drops when the process ends"),
     Seam("nicegold_ops.approval", "disk", "reads what runs, before a live run begins"),

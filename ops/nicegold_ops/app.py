@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING
 import sqlalchemy as sa
 from msgspec.structs import replace
 
-from nicegold import Account, Event, Instrument, Portfolio, Snapshot, Source, Started
+from nicegold import Account, Event, Instrument, Portfolio, Snapshot, Source, Started, parse_timeframe
 from nicegold.engine import Engine
 from nicegold.host import Enabled, Host, PluginRefused
+from nicegold.sessions import SECOND
 from nicegold_ops.calls import CallLog
 from nicegold_ops.config import Resolve, Settings, build
 from nicegold_ops.credentials import WithPassword
@@ -33,7 +34,7 @@ from nicegold_ops.recovery import last_state, refuse_unsound
 from nicegold_ops.replayed import Answers, in_place_of
 from nicegold_ops.secrets import Local, Secrets
 from nicegold_ops.store.place import Server
-from nicegold_ops.telemetry import Telemetry
+from nicegold_ops.telemetry import Markets, Telemetry
 from nicegold_ops.telemetry.settings import TraceSettings
 from nicegold_ops.valuation import Valuation
 from nicegold_ops.witness import Witness
@@ -45,7 +46,7 @@ if TYPE_CHECKING:
 PAGER = "pager"
 #: The modes in which an order leaves the run.
 LEAVES = frozenset({"paper", "live"})
-#: Seconds without a handled event after which the engine is not alive; slow paces get three events.
+#: Seconds without a handled event after which the engine is not alive; slow paces and long bars get three.
 _PATIENCE = 60.0
 #: Seconds of a call above which its cycle is on record, where nobody said otherwise.
 _BUDGET = 0.05
@@ -158,6 +159,20 @@ def bootstrap(
     telemetry.watch_portfolio(portfolio)
     telemetry.watch_read(journal.read)
     telemetry.watch_secrets(secrets)
+    intervals = {} if again else _intervals(host, sources)
+    patience = _patience(settings, intervals)
+    telemetry.watch_markets(
+        Markets(
+            settings.instruments,
+            wall,
+            wall(),
+            patience=patience,
+            market=(lambda: portfolio.time) if again else None,
+            intervals=intervals,
+        )
+    )
+    if leaves:
+        telemetry.measure_orders()
     curve = Curve(float(settings.run.cash), _day_of(settings.instruments))
     return App(
         settings=settings,
@@ -180,7 +195,7 @@ def bootstrap(
         curve=curve,
         valuation=Valuation(portfolio, curve),
         pager=pager,
-        liveness=Liveness(_patience(settings), monotonic, host.call("health")),
+        liveness=Liveness(patience, monotonic, host.call("health")),
         sources=sources,
         secrets=secrets,
         resolve=resolve,
@@ -355,9 +370,24 @@ def _is_readable_again(host: Host, sources: Mapping[str, Source]) -> bool:
     return all(feed.name in sources for feed in feeds(host))
 
 
-def _patience(settings: Settings) -> float:
+def _intervals(host: Host, sources: Mapping[str, Source]) -> dict[str, float]:
+    """By feed that lives, the seconds between two messages: a bar's length, or what patience allows."""
+    alive = [feed for feed in feeds(host) if feed.name not in sources]
+    return {feed.name: _length_of(feed.plugin) or _PATIENCE / 3.0 for feed in alive}
+
+
+def _length_of(feed: object) -> float:
+    """Seconds that the bars of *feed* last, by its timeframe; 0 where it has none."""
+    text = getattr(feed, "timeframe", "")
+    try:
+        return parse_timeframe(text) / SECOND
+    except (ValueError, TypeError):  # a setting of that name that means something else
+        return 0.0
+
+
+def _patience(settings: Settings, intervals: Mapping[str, float]) -> float:
     pace = float(settings.run.pace)
-    return max(_PATIENCE, 3.0 / pace) if pace else _PATIENCE
+    return max(_PATIENCE, 3.0 / pace if pace else 0.0, 3.0 * min(intervals.values(), default=0.0))
 
 
 def recorded(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 from collections.abc import Callable
 
 from nicegold import (
@@ -30,12 +31,18 @@ from nicegold.answers import Replies
 _WAITING = 1000
 
 
+def _nobody(severity: str, seconds: float, failures: int) -> None:
+    """Nobody wants to know."""
+
+
 @plugin
 class Pager:
     """Watch the events, queue an alert for each that a person should know."""
 
     def __post_init__(self) -> None:
-        self._alerts: queue.Queue[Alert | None] = queue.Queue(_WAITING)
+        #: Each with the time at which it was queued, s.
+        self._alerts: queue.Queue[tuple[Alert, float] | None] = queue.Queue(_WAITING)
+        self._clock = time.monotonic
         self._thread: threading.Thread | None = None
         #: Alerts so far, and of those the ones that found the queue full.
         self.alerts = self.dropped = 0
@@ -50,17 +57,37 @@ class Pager:
         """Queue *alert*."""
         self.alerts += 1
         try:
-            self._alerts.put_nowait(alert)
+            self._alerts.put_nowait((alert, self._clock()))
         except queue.Full:
             self.dropped += 1
 
-    def start(self, notify: Callable[[Alert], Replies], failed: Callable[[str, str], None]) -> None:
-        """Tell *notify* each alert on a thread of its own, *failed* what went wrong."""
+    def waiting(self) -> int:
+        """Alerts that nobody was told yet."""
+        return self._alerts.qsize()
+
+    def lost(self) -> int:
+        """Alerts that found the queue full."""
+        return self.dropped
+
+    def start(
+        self,
+        notify: Callable[[Alert], Replies],
+        failed: Callable[[str, str], None],
+        told: Callable[[str, float, int], None] = _nobody,
+    ) -> None:
+        """Tell *notify* each alert on a thread of its own, *failed* what went wrong.
+
+        *told* hears of each alert its severity, the seconds from when it was queued to when all had been
+        told, and how many notifiers failed.
+        """
 
         def work() -> None:
-            while (alert := self._alerts.get()) is not None:
-                for reply in notify(alert):
+            while (waiting := self._alerts.get()) is not None:
+                alert, queued = waiting
+                failures = notify(alert)
+                for reply in failures:
                     failed(reply.plugin, reply.reason)
+                told(alert.severity, self._clock() - queued, len(failures))
 
         self._thread = threading.Thread(target=work, name="pager", daemon=True)
         self._thread.start()

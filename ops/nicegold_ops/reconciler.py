@@ -37,6 +37,12 @@ _OWED = frozenset({OrderStatus.PENDING_CANCEL, OrderStatus.PENDING_REPLACE})
 Fetch = Callable[[int], Replies]
 Find = Callable[[Order], Replies]
 Put = Callable[[Event | Statement, str], object]
+#: Told of each question for a statement: to which broker, and whether it was answered.
+Asked = Callable[[str, bool], object]
+
+
+def _nobody(broker: str, has_answered: bool) -> None:
+    """Nobody wants to know."""
 
 
 class Reconciler:
@@ -45,7 +51,7 @@ class Reconciler:
     *fetch* and *find* are the brokers' calls by their name; *sequence* tells how far the journal is.
     *since* is the time (ns UTC) from which the venues' past is of interest. Their clocks may differ from
     *wall* (ns UTC) by *tolerance* seconds, besides what an answer takes by *monotonic* (ns); without *wall*
-    they are not compared.
+    they are not compared. *told* hears what became of each question for a statement.
     """
 
     def __init__(
@@ -60,6 +66,7 @@ class Reconciler:
         wall: Callable[[], int] | None = None,
         monotonic: Callable[[], int] = time.monotonic_ns,
         tolerance: float = 1.0,
+        told: Asked = _nobody,
     ) -> None:
         self._fetch = fetch
         self._find = find
@@ -67,6 +74,7 @@ class Reconciler:
         self._portfolio = portfolio
         self._sequence = sequence
         self._wall, self._monotonic = wall, monotonic
+        self._told = told
         self._tolerance = round(tolerance * SECOND)
         #: By broker, up to when its past is known, and how far behind that the last statement reached.
         self._known = dict.fromkeys(fetch, since)
@@ -100,7 +108,9 @@ class Reconciler:
         reach = self._reach[broker] = self._next_reach(broker)
         replies = fetch(max(0, self._known[broker] - reach))
         half = (self._monotonic() - began) // 2
-        for reply in self._sound(replies):
+        sound = list(self._sound(replies))
+        self._told(broker, bool(sound))
+        for reply in sound:
             statement: Statement = reply.value
             self._known[broker] = statement.time
             stamped = replace(statement, asked=asked)

@@ -166,7 +166,8 @@ def paper(
     if adopt:
         app.engine.adopt(adopt)
     if app.pager is not None:
-        app.pager.start(app.host.call("notify"), app.telemetry.notifier_failed)
+        app.telemetry.watch_notices(app.pager.waiting, app.pager.lost)
+        app.pager.start(app.host.call("notify"), app.telemetry.notifier_failed, app.telemetry.notified)
     inbox: queue.Queue[Inbound | StreamFailed | None] = queue.Queue(_INBOX)
     app.telemetry.watch_queue("inbox", inbox.qsize)
     _mind_secrets(app, inbox, stop)
@@ -334,6 +335,7 @@ def _ask_venues(app: App, inbox: queue.Queue[Any], stop: threading.Event) -> Non
     fetch = app.host.each("fetch_statement")
     if not fetch:
         return
+    app.telemetry.watch_venues(fetch)
     reconciler = Reconciler(
         fetch,
         app.host.each("find_order"),
@@ -343,6 +345,7 @@ def _ask_venues(app: App, inbox: queue.Queue[Any], stop: threading.Event) -> Non
         since=app.portfolio.time or app.run.started_at,
         wall=app.telemetry.wall,
         tolerance=app.settings.run.clock_tolerance,
+        told=app.telemetry.asked,
     )
     threading.Thread(target=reconciler.run, args=(stop,), name="reconciler", daemon=True).start()
 
@@ -439,6 +442,7 @@ def _consume(
 
 def _withdraw(app: App, failure: StoreFailed) -> None:
     """Nothing can be written any more: tell a person, and take back what adds risk if it is ours still."""
+    app.telemetry.journal_failed()
     if app.pager is not None:
         app.pager.alarm(Alert("critical", "Journal failed", str(failure), app.portfolio.time))
     if not isinstance(failure, Fenced):

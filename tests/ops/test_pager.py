@@ -9,6 +9,7 @@ import pytest
 from nicegold import (
     Absent,
     Adopted,
+    Alert,
     Break,
     Busted,
     Event,
@@ -23,8 +24,9 @@ from nicegold import (
     Unknown,
     Vetoed,
 )
+from nicegold.answers import Replies, Reply
 from nicegold.testing import market_order
-from nicegold_ops.pager import alert_about
+from nicegold_ops.pager import Pager, alert_about
 
 
 def fill(strategy: str) -> Fill:
@@ -122,3 +124,23 @@ def test_a_person_is_told(told: tuple[Event, str, str, str]):
 
 def test_nobody_is_told_of_a_trade_that_was_ordered():
     assert alert_about(fill("cross")) is None
+
+
+def test_of_each_alert_it_is_told_how_long_it_took_and_how_many_notifiers_failed():
+    pager, told = Pager(), list[tuple[str, bool, int]]()
+
+    def notify(alert: Alert) -> Replies:
+        return (Reply("mail", "notify", error=OSError("refused")),) if alert.severity == "critical" else ()
+
+    for severity in ("critical", "info"):
+        pager.alarm(Alert(severity, "title", "text", 7))
+    assert 2 == pager.waiting()
+    pager.start(
+        notify,
+        lambda plugin, reason: None,
+        lambda severity, seconds, failures: told.append((severity, 0 <= seconds < 60, failures)),
+    )
+    pager.stop()
+
+    assert [("critical", True, 1), ("info", True, 0)] == told
+    assert (0, 0) == (pager.waiting(), pager.lost())

@@ -146,6 +146,16 @@ def test_a_venue_that_does_not_answer_is_told_of_once_and_again_after_it_did():
     assert [PluginFailed, Statement, PluginFailed] == kinds
 
 
+def test_of_each_statement_it_is_told_whether_it_came():
+    told: list[tuple[str, bool]] = []
+    asking = Asking(statement(), OSError("gone"), None, told=lambda broker, came: told.append((broker, came)))
+
+    for _ in range(3):
+        asking.reconciler.ask()
+
+    assert [("desk", True), ("desk", False), ("desk", False)] == told
+
+
 def test_silence_puts_nothing_into_the_inbox():
     asking = Asking(None, finds=(None,), doubtful=1)
 

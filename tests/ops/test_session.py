@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from nicegold import (
     Accepted,
+    Bar,
     Fill,
     Halted,
     HaltLifted,
@@ -41,6 +42,7 @@ FILL = Fill(
     quantity=Decimal(1),
     price=Decimal(1),
 )
+BUY = Order(symbol="XAUUSD", side=Side.BUY, quantity=Decimal("0.10"))
 
 
 @plugin
@@ -82,6 +84,15 @@ class Desk:
         yield bar(number=0)
         yield LIFTED
         yield Portfolio(replace(ACCOUNT, cash=Decimal(7)), {}).snapshot({})
+
+
+@plugin
+class Eager:
+    """Buys at the first bar."""
+
+    @hookimpl
+    def on_bar(self, bar: Bar, portfolio: Portfolio) -> list[Order] | None:
+        return None if portfolio.orders or portfolio.positions else [BUY]
 
 
 def app_of(folder: Path, mode: Any, *plugins: type) -> App:
@@ -136,4 +147,41 @@ def test_a_broker_tells_executions_and_what_else_it_yields_halts(tmp_path):
     assert all(each.endswith("not an execution") for each in failed)
     assert [Halted] == [type(each) for each in events if isinstance(each, Halted | HaltLifted)]
     assert ACCOUNT.cash == app.portfolio.cash
+    app.close()
+
+
+@plugin
+class Hourly:
+    """A live feed of hourly bars."""
+
+    timeframe: str = "H1"
+
+    @hookimpl
+    def stream_market(self) -> Iterator[Any]:
+        yield bar()
+
+
+@pytest.mark.parametrize(("feed", "interval", "patience"), [(Gold, 20.0, 60.0), (Hourly, 3600.0, 3 * 3600.0)])
+def test_a_live_feed_of_long_bars_may_be_silent_as_long_as_they_last(feed, interval, patience, tmp_path):
+    app = app_of(tmp_path, "paper", feed, Paper)
+
+    expected = app.telemetry.registry.get_sample_value(
+        "nicegold_feed_expected_interval_seconds", {"feed": feed.__name__.lower()}
+    )
+
+    assert interval == expected
+    assert patience == app.telemetry.registry.get_sample_value("nicegold_engine_patience_seconds")
+    assert patience == app.liveness()[1]["patience_seconds"]
+    app.close()
+
+
+def test_a_session_tells_how_fast_its_orders_were_accepted(tmp_path):
+    app = app_of(tmp_path, "paper", Gold, Eager, Paper)
+
+    lived(app)
+
+    count = app.telemetry.registry.get_sample_value(
+        "nicegold_order_ack_duration_seconds_count", {"broker": "paper"}
+    )
+    assert 1.0 == count
     app.close()

@@ -9,17 +9,20 @@ import shutil
 import subprocess
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
 import pytest
+import yaml
 
 #: Seconds that the server may take to start, to answer and to stop.
 PATIENCE = 30.0
 
+#: The configuration that operators are given; its rules are alerts/.
+_DEPLOYED = Path(__file__).parents[2] / "ops" / "deploy" / "prometheus.yml"
 _LISTENS = re.compile(r'msg="Listening on" address=127\.0\.0\.1:(\d+)')
 
 
@@ -53,24 +56,40 @@ class Prometheus:
             return None
 
 
-def required_program(name: str) -> str:
+def required_program(name: str, package: str = "prometheus") -> str:
     """Where the program *name* is; the test skips where it is not, unless services are required."""
     found = shutil.which(name)
     if found is None:
-        reason = f"{name} is not installed; on Debian: apt-get install prometheus"
+        reason = f"{name} is not installed; on Debian: apt-get install {package}"
         if os.environ.get("NICEGOLD_REQUIRE_SERVICES") == "1":
             pytest.fail(f"{reason} (NICEGOLD_REQUIRE_SERVICES=1)")
         pytest.skip(reason)
     return found
 
 
-@contextmanager
-def prometheus(folder: Path, target: str) -> Iterator[Prometheus]:
-    """A server that scrapes *target* (host:port) each second and keeps everything in *folder*."""
-    configuration = {
+def scraping(*targets: str) -> dict[str, Any]:
+    """A configuration that scrapes *targets* (host:port) each second."""
+    return {
         "global": {"scrape_interval": "1s"},
-        "scrape_configs": [{"job_name": "nicegold", "static_configs": [{"targets": [target]}]}],
+        "scrape_configs": [{"job_name": "nicegold", "static_configs": [{"targets": list(targets)}]}],
     }
+
+
+def deployed(*targets: str, alertmanagers: tuple[str, ...] = ()) -> dict[str, Any]:
+    """The configuration of ops/deploy with its rules, for *targets* that are scraped each second."""
+    ours: dict[str, Any] = yaml.safe_load(_DEPLOYED.read_text())
+    rules = [str(_DEPLOYED.parent / each) for each in ours["rule_files"]]
+    alerting = {**ours["alerting"], "alertmanagers": [{"static_configs": [{"targets": list(alertmanagers)}]}]}
+    hurried = {**ours["global"], "scrape_interval": "1s", "evaluation_interval": "1s"}
+    return {**ours, **scraping(*targets), "global": hurried, "rule_files": rules, "alerting": alerting}
+
+
+@contextmanager
+def prometheus(
+    folder: Path, target: str, configuration: Mapping[str, Any] | None = None
+) -> Iterator[Prometheus]:
+    """A server that scrapes *target* (host:port), or does as *configuration* says, in *folder*."""
+    configuration = scraping(target) if configuration is None else configuration
     # JSON is YAML.
     (folder / "prometheus.yml").write_text(json.dumps(configuration))
     log = folder / "prometheus.log"
@@ -81,6 +100,8 @@ def prometheus(folder: Path, target: str) -> Iterator[Prometheus]:
                 f"--config.file={folder / 'prometheus.yml'}",
                 f"--storage.tsdb.path={folder / 'data'}",
                 "--web.listen-address=127.0.0.1:0",
+                # What was sent before it knew the Alertmanager is sent again after this.
+                "--rules.alert.resend-delay=2s",
             ],
             stdout=output,
             stderr=output,

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from importlib.metadata import entry_points
 from pathlib import Path
 from threading import get_ident
 from typing import TYPE_CHECKING
 
 import msgspec
+from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import CollectorRegistry
 
 from nicegold import Event, Portfolio
@@ -24,13 +25,16 @@ from nicegold_ops.telemetry.events import UNKNOWN, EventCounters
 from nicegold_ops.telemetry.feeds import Delivered, Feeds
 from nicegold_ops.telemetry.flight import FILE, FlightRecorder
 from nicegold_ops.telemetry.http import Liveness, Server
+from nicegold_ops.telemetry.markets import Markets
+from nicegold_ops.telemetry.notices import Notices
+from nicegold_ops.telemetry.venues import Venues
 from nicegold_ops.telemetry.watch import Watch
 from nicegold_ops.trace import trace_id
 
 if TYPE_CHECKING:
     from nicegold_ops.secrets import Secrets
 
-__all__ = ["HookSummary", "Telemetry"]
+__all__ = ["HookSummary", "Markets", "Telemetry"]
 
 
 class HookSummary(msgspec.Struct, frozen=True):
@@ -76,15 +80,30 @@ class Telemetry:
         self._feeds = Feeds(guard)
         self._events = EventCounters(guard, self._feeds.rejected, self._count_failed)
         self._backlog = Backlog(self._events.count)
+        self._venues = Venues(guard, wall)
+        self._notices = Notices(guard)
         self._collector = Collector(
-            self._recorder, self._watch, self._events, self._feeds, guard, self._backlog.settle
+            self._recorder,
+            self._watch,
+            self._events,
+            self._feeds,
+            self._venues,
+            self._notices,
+            guard,
+            self._backlog.settle,
+            wall,
         )
         self.registry.register(self._collector)
+        ProcessCollector(registry=self.registry)
         self._server: Server | None = None
         #: The observe port.
         self.observe = self._watch.observe
         #: Counts an event that the engine tells. Never raises.
         self.count = self._backlog.take
+        #: Counts an alert that was told: its severity, the seconds that it took, how many notifiers failed.
+        self.notified = self._notices.take
+        #: Counts that a broker was asked what its venue believes, and whether it answered.
+        self.asked = self._venues.asked
         #: Gives the cells in which a feed's messages are counted, with the time that `wall` tells.
         self.feed_cells: Callable[[str], Delivered] = self._feeds.cells
 
@@ -130,6 +149,23 @@ class Telemetry:
     def watch_portfolio(self, portfolio: Portfolio) -> None:
         """Show *portfolio*'s figures at each scrape."""
         self._collector.books = Books(portfolio)
+        self._venues.portfolio = portfolio
+
+    def watch_markets(self, markets: Markets) -> None:
+        """Show at each scrape which of the *markets* are open."""
+        self._collector.markets = markets
+
+    def watch_venues(self, brokers: Iterable[str]) -> None:
+        """Show what becomes of asking these *brokers* what their venues believe."""
+        self._venues.expect(brokers)
+
+    def watch_notices(self, waiting: Callable[[], int], dropped: Callable[[], int]) -> None:
+        """Show how many alerts wait for the notifiers, and how many found no room."""
+        self._notices.waiting, self._notices.dropped = waiting, dropped
+
+    def measure_orders(self) -> None:
+        """Observe also how fast orders are accepted and how well they fill: where somebody scrapes."""
+        self._events.measure_orders()
 
     def watch_secrets(self, secrets: Secrets) -> None:
         """Show at each scrape when what *secrets* have been lent ends."""
@@ -158,6 +194,10 @@ class Telemetry:
     def notifier_failed(self, plugin: str, reason: str) -> None:
         """*plugin* could not tell a person; the *reason* is for the log, a metric has no room for it."""
         self._events.failures.add("notify", plugin)
+
+    def journal_failed(self) -> None:
+        """The journal could not be written."""
+        self._collector.journal_failures += 1
 
     def summary(self) -> list[HookSummary]:
         """Each plugin's calls of each hook, in the order in which they were watched."""

@@ -17,8 +17,12 @@ from nicegold_ops.telemetry.counts import LabelGuard
 from nicegold_ops.telemetry.events import STATES, EventCounters
 from nicegold_ops.telemetry.feeds import Feeds
 from nicegold_ops.telemetry.flight import FlightRecorder
+from nicegold_ops.telemetry.markets import Markets
 from nicegold_ops.telemetry.metrics import Labels
+from nicegold_ops.telemetry.notices import Notices
 from nicegold_ops.telemetry.tally import BOUNDS, Totals
+from nicegold_ops.telemetry.venues import Venues
+from nicegold_ops.telemetry.waiting import Waiting
 from nicegold_ops.telemetry.watch import OBJECTING, TRADING, Watch
 
 if TYPE_CHECKING:
@@ -55,12 +59,17 @@ class Collector(Base):
         watch: Watch,
         events: EventCounters,
         feeds: Feeds,
+        venues: Venues,
+        notices: Notices,
         guard: LabelGuard,
         settle: Callable[[], None],
+        wall: Callable[[], int],
     ) -> None:
         self.plugins: Mapping[str, Plugin] = {}
         self.books: Books | None = None
         self.secrets: Secrets | None = None
+        self.markets: Markets | None = None
+        self.journal_failures = 0
         self.queues: dict[str, Callable[[], int]] = {}
         self.heartbeats: dict[str, int] = {}
         #: By signal and reason, how much was not kept.
@@ -75,14 +84,19 @@ class Collector(Base):
         self._watch = watch
         self._events = events
         self._feeds = feeds
+        self._venues = venues
+        self._notices = notices
         self._settle = settle
+        self._unanswered = Waiting(events.unanswered_orders, wall)
 
     def collect(self) -> Iterator[Family]:
         """All families. A part that fails is left out and counted; the others are still told."""
         self._settle()
         totals = self.totals()
-        trading = self._hooks, self._engine, self._feed, self._orders, self._risk, self._money
-        parts = (*trading, self._secrecy, self._self)
+        parts = (
+            *(self._hooks, self._engine, self._feed, self._market, self._orders, self._books_of_venues),
+            *(self._risk, self._money, self._told, self._secrecy, self._self),
+        )
         for part in parts:
             try:
                 yield from list(part(totals))
@@ -127,11 +141,28 @@ class Collector(Base):
         yield metrics.FEED_LAST_MESSAGE.family(self._feeds.last())
         yield metrics.FEED_REJECTED.family(self._feeds.rejected.samples())
 
+    def _market(self, totals: AllTotals) -> Iterator[Family]:
+        if self.markets is not None:
+            yield metrics.ENGINE_PATIENCE.family(self.markets.patience())
+            yield metrics.FEED_INTERVAL.family(self.markets.intervals())
+            yield metrics.MARKET_OPEN.family(self.markets.trading())
+            yield metrics.MARKET_OPEN_SINCE.family(self.markets.open_since())
+
     def _orders(self, totals: AllTotals) -> Iterator[Family]:
         yield metrics.ORDERS.family(self._events.orders.samples())
         yield metrics.ORDER_REJECTS.family(self._events.rejects.samples())
         yield metrics.ORDERS_OPEN.family([((), self._events.open_orders)])
         yield metrics.ORDERS_UNKNOWN.family([((), self._events.unknown_orders)])
+
+        yield metrics.ORDER_UNACKED_OLDEST.family([((), self._unanswered.oldest() / 1e9)])
+        yield metrics.ORDER_ACK_DURATION.histogram(self._events.acks.buckets())
+        yield metrics.ORDER_SLIPPAGE.histogram(self._events.slippage.buckets())
+
+    def _books_of_venues(self, totals: AllTotals) -> Iterator[Family]:
+        yield metrics.RECONCILIATION_RUNS.family(self._venues.runs.samples())
+        yield metrics.RECONCILIATION_LAST_SUCCESS.family(self._venues.last())
+        yield metrics.RECONCILIATION_AGREED.family(self._venues.agreed())
+        yield metrics.RECONCILIATION_BREAKS.family(self._venues.breaks())
 
     def _risk(self, totals: AllTotals) -> Iterator[Family]:
         rules: dict[str, Totals] = {}
@@ -160,6 +191,13 @@ class Collector(Base):
         created = dict(self.secrets.created) if self.secrets else {}
         yield metrics.SECRET_CREATED.family(((name,), time) for name, time in created.items())
 
+    def _told(self, totals: AllTotals) -> Iterator[Family]:
+        yield metrics.NOTIFICATIONS.family(self._notices.told.samples())
+        yield metrics.NOTIFICATION_LATENCY.histogram(self._notices.latency.buckets())
+        yield metrics.NOTIFICATIONS_WAITING.family([((), self._notices.waiting())])
+        yield metrics.NOTIFICATIONS_DROPPED.family([((), self._notices.dropped())])
+        yield metrics.JOURNAL_FAILURES.family([((), self.journal_failures)])
+
     def _self(self, totals: AllTotals) -> Iterator[Family]:
         errors = {"call": self._watch.errors, **self.errors}
         yield metrics.TELEMETRY_ERRORS.family(((signal,), count) for signal, count in errors.items())
@@ -186,10 +224,9 @@ def _answers(total: Totals) -> list[tuple[str, int]]:
 
 
 def _durations(totals: AllTotals) -> Family:
-    family = metrics.HOOK_DURATION.histogram()
-    for key, total in totals.items():
-        family.add_metric(key, _cumulated(total.buckets), total.nanoseconds / 1e9)
-    return family
+    return metrics.HOOK_DURATION.histogram(
+        (key, _cumulated(total.buckets), total.nanoseconds / 1e9) for key, total in totals.items()
+    )
 
 
 def _cumulated(buckets: tuple[int, ...]) -> list[tuple[str, float]]:

@@ -6,8 +6,10 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
 from nicegold import (
+    Accepted,
     Bar,
     Event,
+    Fill,
     Finished,
     Halted,
     HaltLifted,
@@ -26,13 +28,17 @@ from nicegold import (
 from nicegold.books import TERMINAL
 from nicegold.host import ENGINE
 from nicegold.orders import advance
-from nicegold_ops.telemetry.counts import Cell, Counts, LabelGuard
+from nicegold_ops.telemetry.counts import Cell, Counts, Histograms, LabelGuard
 from nicegold_ops.telemetry.metrics import Labels
 
 STATES = ("starting", "running", "halted", "finished")
 
 #: What an order of a broker that nobody named is counted under.
 UNKNOWN = "unknown"
+
+#: s, and parts of the price.
+ACK_BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+SLIPPAGE_BOUNDS = (*(-0.001, -0.0005, -0.0001, 0.0), *(0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01))
 
 #: Orders of one broker, strategy and type, by the state they came into.
 _Row: TypeAlias = Mapping[OrderStatus | None, Cell]
@@ -54,6 +60,8 @@ class EventCounters:
         self.orders = Counts(guard)
         self.rejects = Counts(guard)
         self.failures = Counts(guard)
+        self.acks = Histograms(guard, ACK_BOUNDS)
+        self.slippage = Histograms(guard, SLIPPAGE_BOUNDS)
         self._refused_market = refused
         self._failed = failed
         self._rejected = self.rejects.cell("broker", "rejected")
@@ -80,6 +88,12 @@ class EventCounters:
         except Exception:
             self._failed()
 
+    def measure_orders(self) -> None:
+        """From now on, also observe how fast orders were accepted and how well they filled."""
+        self.acks.child(self.broker)
+        self._told[Accepted][1] = self._accept
+        self._told[Fill][1] = self._fill
+
     # What it came to.
 
     def told(self) -> list[tuple[Labels, float]]:
@@ -100,6 +114,11 @@ class EventCounters:
         # list() copies in one step under the interpreter lock; a loop could meet a change.
         states = list(self._states.values())
         return sum(each.status is OrderStatus.UNKNOWN for each in states)
+
+    def unanswered_orders(self) -> list[str]:
+        """The ids of those of which the venue has said nothing yet."""
+        states = list(self._states.values())
+        return [each.order.id for each in states if each.status is OrderStatus.PENDING_NEW]
 
     # How it comes to it.
 
@@ -144,6 +163,23 @@ class EventCounters:
         state = self._states.get(placed.order_id)
         if state is not None and placed.broker:
             self._row_of[placed.order_id] = self._row(placed.broker, state.order)
+
+    def _accept(self, accepted: Accepted) -> None:
+        state = self._states.get(accepted.order_id)
+        self._advance(accepted)
+        # What came into doubt may have been accepted before.
+        if state is not None and state.status is OrderStatus.PENDING_NEW:
+            self.acks.observe(max(0, accepted.time - state.order.time) / 1e9, self.broker)
+
+    def _fill(self, fill: Fill) -> None:
+        state = self._states.get(fill.order_id)
+        self._advance(fill)
+        if state is not None:
+            order = state.order
+            asked = order.price if order.stop_price is None else order.stop_price
+            if asked is not None:
+                worse = float((fill.price - asked) / asked) * order.side.sign
+                self.slippage.observe(worse, order.strategy, order.order_type.value)
 
     def _reject(self, rejected: Rejected) -> None:
         self._rejected[0] += 1

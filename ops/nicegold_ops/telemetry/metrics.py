@@ -15,6 +15,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 
 #: Label values of one child, in the order of the metric's labels.
 Labels = tuple[str, ...]
+#: Of a histogram: labels, each bound with how many values were at most that, and the sum of the values.
+Child = tuple[Labels, list[tuple[str, float]], float]
 
 
 class Metric(msgspec.Struct, frozen=True):
@@ -33,9 +35,12 @@ class Metric(msgspec.Struct, frozen=True):
             family.add_metric(labels, value)
         return family
 
-    def histogram(self) -> HistogramMetricFamily:
-        """The metric without children, for a histogram."""
-        return HistogramMetricFamily(self.name, self.help, labels=self.labels)
+    def histogram(self, children: Iterable[Child] = ()) -> HistogramMetricFamily:
+        """The metric with its children, for a histogram."""
+        family = HistogramMetricFamily(self.name, self.help, labels=self.labels)
+        for labels, buckets, total in children:
+            family.add_metric(labels, buckets, total)
+        return family
 
 
 # Hooks and plugins.
@@ -87,6 +92,11 @@ ENGINE_EVENTS = Metric(
 ENGINE_QUEUE_DEPTH = Metric(
     "nicegold_engine_queue_depth", "gauge", "What waits in a queue on its way to the engine.", ("queue",)
 )
+ENGINE_PATIENCE = Metric(
+    "nicegold_engine_patience_seconds",
+    "gauge",
+    "How long no work may be completed before /healthz says that the engine is stale.",
+)
 HEARTBEAT = Metric(
     "nicegold_heartbeat_timestamp_seconds",
     "gauge",
@@ -114,6 +124,25 @@ FEED_REJECTED = Metric(
     "Market data that cannot be right, by the kind of defect; refused is what the engine would not take.",
     ("feed", "reason"),
 )
+FEED_INTERVAL = Metric(
+    "nicegold_feed_expected_interval_seconds",
+    "gauge",
+    "How far apart the messages of a live feed should be while the market is open: its bars' length, or 20 s "
+    "where it has none. Of recorded prices there is none, they come as they are read.",
+    ("feed",),
+)
+MARKET_OPEN = Metric(
+    "nicegold_market_open",
+    "gauge",
+    "1 while an instrument trades, 0 while it does not: by our clock, or that of recorded prices.",
+    ("symbol",),
+)
+MARKET_OPEN_SINCE = Metric(
+    "nicegold_market_open_since_timestamp_seconds",
+    "gauge",
+    "When the market opened, or the run began if that was later; 0 while it is closed.",
+    ("symbol",),
+)
 
 # Orders.
 
@@ -133,6 +162,52 @@ ORDER_REJECTS = Metric(
 ORDERS_OPEN = Metric("nicegold_orders_open", "gauge", "Orders that may still fill.")
 ORDERS_UNKNOWN = Metric(
     "nicegold_orders_unknown_state", "gauge", "Orders of which nobody can say whether the venue has them."
+)
+ORDER_UNACKED_OLDEST = Metric(
+    "nicegold_order_unacked_oldest_timestamp_seconds",
+    "gauge",
+    "When the order was first seen, at a scrape, that waits longest for the venue's first answer; 0: none.",
+)
+ORDER_ACK_DURATION = Metric(
+    "nicegold_order_ack_duration_seconds",
+    "histogram",
+    "From the market data that an order was decided at to its acceptance, by the times that both bear: those "
+    "of the feed and the venue. Orders that came into doubt are not in it.",
+    ("broker",),
+)
+ORDER_SLIPPAGE = Metric(
+    "nicegold_order_slippage_ratio",
+    "histogram",
+    "How much worse than the price it asked for an order filled, as a part of that; negative is better. Of "
+    "orders that ask for one: a stop's is its trigger, a market order has none.",
+    ("strategy", "order_type"),
+)
+
+# Reconciliation.
+
+RECONCILIATION_RUNS = Metric(
+    "nicegold_reconciliation_runs_total",
+    "counter",
+    "How often a venue was asked for what it believes; outcome is answered or failed.",
+    ("broker", "outcome"),
+)
+RECONCILIATION_LAST_SUCCESS = Metric(
+    "nicegold_reconciliation_last_success_timestamp_seconds",
+    "gauge",
+    "When a venue last answered with a statement; 0 before the first.",
+    ("broker",),
+)
+RECONCILIATION_AGREED = Metric(
+    "nicegold_reconciliation_agreed",
+    "gauge",
+    "1 while our books and the venue's agree, 0 until they have been found to: nothing new is sent before.",
+    ("broker",),
+)
+RECONCILIATION_BREAKS = Metric(
+    "nicegold_reconciliation_breaks",
+    "gauge",
+    "Differences between our books and the venue's that nothing explains.",
+    ("broker", "kind"),
 )
 
 # Risk.
@@ -209,6 +284,32 @@ AUDIT_CHECKPOINT = Metric(
     "When the newest checkpoint was signed; 0 before the first.",
 )
 
+# What a person is told, and what is recorded.
+
+NOTIFICATIONS = Metric(
+    "nicegold_notifications_total",
+    "counter",
+    "Alerts that were handed to the notifiers; outcome is delivered, or failed where one of them could not.",
+    ("severity", "outcome"),
+)
+NOTIFICATION_LATENCY = Metric(
+    "nicegold_notification_latency_seconds",
+    "histogram",
+    "From when an alert was raised to when all notifiers had been told.",
+    ("severity",),
+)
+NOTIFICATIONS_WAITING = Metric(
+    "nicegold_notifications_waiting", "gauge", "Alerts that wait for the notifiers."
+)
+NOTIFICATIONS_DROPPED = Metric(
+    "nicegold_notifications_dropped_total", "counter", "Alerts that nobody was told, as too many waited."
+)
+JOURNAL_FAILURES = Metric(
+    "nicegold_journal_failures_total",
+    "counter",
+    "Whether the journal could not be written: 1 from then to the end of the process, which is near.",
+)
+
 # Telemetry itself.
 
 TELEMETRY_ERRORS = Metric(
@@ -231,4 +332,18 @@ TELEMETRY_EXPORTED = Metric(
     ("signal",),
 )
 
-METRICS = tuple(each for each in list(globals().values()) if isinstance(each, Metric))
+# The process, as the kernel sees it: prometheus_client asks, on Linux alone.
+
+PROCESS = (
+    Metric("process_cpu_seconds_total", "counter", "Processor time, user and system."),
+    Metric("process_resident_memory_bytes", "gauge", "Memory that it has in use."),
+    Metric("process_virtual_memory_bytes", "gauge", "Memory that it has addresses for."),
+    Metric("process_start_time_seconds", "gauge", "When it began."),
+    Metric("process_open_fds", "gauge", "Files and connections that it has open."),
+    Metric("process_max_fds", "gauge", "How many it may have open."),
+)
+
+METRICS = (
+    *(each for each in list(globals().values()) if isinstance(each, Metric)),
+    *PROCESS,
+)

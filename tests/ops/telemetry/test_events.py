@@ -99,6 +99,16 @@ def test_an_order_in_doubt_is_told_until_the_venue_speaks(events):
     assert (1, 0) == (events.open_orders, events.unknown_orders)
 
 
+def test_an_order_is_unanswered_until_the_venue_says_anything(events):
+    events.count(market_order())
+    events.count(Placed(order_id="test-1"))
+    assert ["test-1"] == events.unanswered_orders()
+
+    events.count(Accepted(order_id="test-1", time=AT))
+
+    assert [] == events.unanswered_orders()
+
+
 def test_all_states_of_a_new_kind_of_order_are_there_from_its_first(events):
     events.count(market_order())
 
@@ -166,6 +176,80 @@ def test_every_event_is_counted_by_its_name(events):
 
     told = dict(events.told())
     assert (2, 1, 0) == (told[("Bar",)], told[("Swap",)], told[("Fill",)])
+
+
+SECOND = 10**9
+
+
+def test_an_acceptance_is_measured_from_the_market_data_that_the_order_was_decided_at(events):
+    events.measure_orders()
+    events.count(market_order(time=SECOND))
+
+    events.count(Accepted(order_id="test-1", time=3 * SECOND))
+
+    [(labels, buckets, total)] = events.acks.buckets()
+    at_most = dict(buckets)
+    assert (("venue",), 2.0) == (labels, total)
+    assert (0, 1, 1) == (at_most["1.0"], at_most["2.5"], at_most["+Inf"])
+
+
+def test_a_venue_whose_clock_is_behind_accepts_at_once(events):
+    events.measure_orders()
+    events.count(market_order(time=3 * SECOND))
+
+    events.count(Accepted(order_id="test-1", time=SECOND))
+
+    assert [0.0] == [total for _, _, total in events.acks.buckets()]
+
+
+def test_an_acceptance_that_ends_a_doubt_is_not_measured(events):
+    events.measure_orders()
+    for event in (
+        market_order(time=SECOND),
+        Unknown(order_id="test-1", reason="no answer"),
+        Accepted(order_id="test-1", time=3 * SECOND),
+    ):
+        events.count(event)
+
+    assert [0] == [dict(buckets)["+Inf"] for _, buckets, _ in events.acks.buckets()]
+
+
+@pytest.mark.parametrize(
+    ("side", "terms", "slippage"),
+    [
+        (Side.BUY, {"order_type": OrderType.STOP, "stop_price": Decimal(1999)}, 1 / 1999),
+        (Side.SELL, {"order_type": OrderType.STOP, "stop_price": Decimal(2001)}, 1 / 2001),
+        (Side.BUY, {"order_type": OrderType.LIMIT, "price": Decimal(2001)}, -1 / 2001),
+    ],
+)
+def test_slippage_is_what_is_worse_than_the_price_that_was_asked_for(events, side, terms, slippage):
+    events.measure_orders()
+    order = market_order(side, **terms)
+
+    events.count(order)
+    events.count(fill(order, "0.10"))
+
+    [(labels, _, total)] = events.slippage.buckets()
+    assert (("test", order.order_type.value), pytest.approx(slippage)) == (labels, total)
+
+
+def test_a_market_order_asks_for_no_price_and_cannot_slip(events):
+    events.measure_orders()
+    order = market_order()
+
+    events.count(order)
+    events.count(fill(order, "0.10"))
+
+    assert [] == events.slippage.buckets()
+    assert 0 == events.open_orders
+
+
+def test_where_nobody_scrapes_orders_are_not_measured(events):
+    events.count(market_order(time=SECOND))
+
+    events.count(Accepted(order_id="test-1", time=3 * SECOND))
+
+    assert [] == events.acks.buckets()
 
 
 def test_a_halt_is_the_engines_state(events):

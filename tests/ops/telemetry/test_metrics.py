@@ -16,7 +16,7 @@ from nicegold import Bar, Fill, Order, Portfolio, Side, Started, hookimpl, plugi
 from nicegold.engine import Engine
 from nicegold.host import Host
 from nicegold.testing import ACCOUNT, GOLD, bar
-from nicegold_ops.telemetry import Telemetry, books, metrics
+from nicegold_ops.telemetry import Markets, Telemetry, books, metrics
 from nicegold_ops.telemetry.books import Books
 from tests.ops.telemetry.twins import TWINS, WITH_A_CLOCK_OF_ITS_OWN, clock_of
 
@@ -86,6 +86,11 @@ def engine(telemetry: Telemetry) -> Engine:
     telemetry.describe(host.plugins)
     portfolio = Portfolio(ACCOUNT, {"XAUUSD": GOLD})
     telemetry.watch_portfolio(portfolio)
+    telemetry.watch_markets(
+        Markets(
+            portfolio.instruments, telemetry.wall, telemetry.wall(), patience=60.0, intervals={"gold": 20.0}
+        )
+    )
     engine = Engine(host, telemetry.count, portfolio, cause=telemetry.cause)
     engine.start(
         Started(
@@ -198,6 +203,41 @@ def test_queues_beats_and_failed_notifiers_are_told(telemetry):
     assert 7.0 == value(telemetry, "nicegold_engine_queue_depth", queue="inbox")
     assert BEGAN == value(telemetry, "nicegold_heartbeat_timestamp_seconds", component="pager")
     assert 1.0 == value(telemetry, "nicegold_plugin_failures_total", hook="notify", plugin="mail")
+
+
+def test_which_markets_are_open_and_what_feeds_owe_is_told(telemetry, engine):
+    assert 1.0 == value(telemetry, "nicegold_market_open", symbol="XAUUSD")
+    assert BEGAN == value(telemetry, "nicegold_market_open_since_timestamp_seconds", symbol="XAUUSD")
+    assert 20.0 == value(telemetry, "nicegold_feed_expected_interval_seconds", feed="gold")
+    assert 60.0 == value(telemetry, "nicegold_engine_patience_seconds")
+
+
+def test_what_became_of_alerts_is_told(telemetry):
+    telemetry.watch_notices(lambda: 2, lambda: 3)
+
+    telemetry.notified("critical", 0.2, 0)
+    telemetry.notified("critical", 7.0, 1)
+
+    told = {"severity": "critical"}
+    assert 1.0 == value(telemetry, "nicegold_notifications_total", **told, outcome="delivered")
+    assert 1.0 == value(telemetry, "nicegold_notifications_total", **told, outcome="failed")
+    assert 0.0 == value(telemetry, "nicegold_notifications_total", severity="info", outcome="failed")
+    assert 1.0 == value(telemetry, "nicegold_notification_latency_seconds_bucket", **told, le="5.0")
+    assert 7.2 == value(telemetry, "nicegold_notification_latency_seconds_sum", **told)
+    assert 2.0 == value(telemetry, "nicegold_notifications_waiting")
+    assert 3.0 == value(telemetry, "nicegold_notifications_dropped_total")
+
+
+def test_a_journal_that_failed_is_told(telemetry):
+    assert 0.0 == value(telemetry, "nicegold_journal_failures_total")
+
+    telemetry.journal_failed()
+
+    assert 1.0 == value(telemetry, "nicegold_journal_failures_total")
+
+
+def test_the_process_is_told_as_the_kernel_sees_it(telemetry):
+    assert [] == [each.name for each in metrics.PROCESS if not value(telemetry, each.name)]
 
 
 def test_a_part_that_fails_is_counted_and_the_others_are_told(telemetry):
