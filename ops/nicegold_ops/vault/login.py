@@ -15,9 +15,10 @@ from nicegold_ops.vault.settings import VaultSettings
 
 
 class Login(msgspec.Struct, frozen=True):
-    """A token, as the *api* that has it: for *ttl* seconds, 0 for ever; *is_ours* to revoke."""
+    """A *token*, and the *api* that has it: for *ttl* seconds, 0 for ever; *is_ours* to revoke."""
 
     api: Api
+    token: Secret
     ttl: float
     renewable: bool
     is_ours: bool = True
@@ -51,18 +52,21 @@ class Door:
         return {"role_id": self._settings.role_id, "secret_id": self._secret_id().reveal()}
 
     def _login(self, auth: dict[str, Any]) -> Login:
-        api = Api(self._settings, Secret(auth["client_token"]))
-        return Login(api, auth["lease_duration"], auth["renewable"])
+        token = Secret(auth["client_token"])
+        return Login(Api(self._settings, token), token, auth["lease_duration"], auth["renewable"])
 
     def _with_token(self) -> Login:
         assert self._settings.token is not None  # noqa: S101  # its settings see to it
-        api = Api(self._settings, self._resolve(self._settings.token))
+        token = self._resolve(self._settings.token)
+        api = Api(self._settings, token)
         try:
             found = api.get("auth/token/lookup-self")["data"]
         except Denied as error:
             raise Denied(f"{error}; put a new token where [vault] token says") from None
+        # In its last second 0 are left, which would be for ever.
+        ttl = max(found["ttl"], 1) if found["expire_time"] else 0
         # Of a root token it is not said.
-        return Login(api, found["ttl"], found.get("renewable", False), is_ours=False)
+        return Login(api, token, ttl, found.get("renewable", False), is_ours=False)
 
     def _jwt(self) -> Secret:
         path = self._settings.service_account

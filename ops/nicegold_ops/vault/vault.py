@@ -133,7 +133,8 @@ class Vault:
         self._ends: dict[int, float] = {}
         self._past: list[Login] = []
         self._number = 0
-        self._trouble = ""
+        #: What fails now, by what it is about.
+        self._troubles: dict[object, str] = {}
         #: What has ended, and was told.
         self._gone: dict[object, str] = {}
         self._thread: threading.Thread | None = None
@@ -233,7 +234,7 @@ class Vault:
             held = self._held
             if held is None:
                 return _LONGEST_WAIT
-            self._attempt(held.term, "token", lambda: self._keep_token(held), self._postpone_token)
+            self._attempt("token", held.term, "token", lambda: self._keep_token(held), self._postpone_token)
             for lease in list(self._leases.values()):
                 self._tend_lease(lease)
             self._tell_ends()
@@ -267,11 +268,16 @@ class Vault:
     def _tend_lease(self, lease: _Lease) -> None:
         key = lease.mount, lease.role
         self._attempt(
-            lease.term, "lease", lambda: self._keep_lease(lease), lambda due: self._change(key, due=due)
+            key, lease.term, "lease", lambda: self._keep_lease(lease), lambda due: self._change(key, due=due)
         )
 
     def _attempt(
-        self, term: _Term, kind: str, keep: Callable[[], None], postpone: Callable[[float], None]
+        self,
+        what: object,
+        term: _Term,
+        kind: str,
+        keep: Callable[[], None],
+        postpone: Callable[[float], None],
     ) -> None:
         now = self._monotonic()
         if now < term.due:
@@ -281,10 +287,10 @@ class Vault:
         except VaultFailed as error:
             self.renewals[kind, "failure"] += 1
             postpone(now + min(_RETRY, term.ttl / 10) * (1 - _JITTER * self._chance()))
-            self._note(str(error), term.ends)
+            self._note(what, str(error), term.ends)
         else:
             self.renewals[kind, "success"] += 1
-            self._note("", inf)
+            self._note(what, "", inf)
 
     def _postpone_token(self, due: float) -> None:
         if self._held is not None:
@@ -295,8 +301,11 @@ class Vault:
         self._leases[key] = replace(lease, term=replace(lease.term, **times))
 
     def _keep_token(self, held: _Held) -> None:
-        if not (held.login.renewable and self._renew_token(held)):
-            self._log_in_after(held)
+        if held.login.renewable and self._renew_token(held):
+            return
+        again = self._log_in_after(held)
+        if again.number == held.number and again.term.ends < held.term.ends + _ROUNDING:
+            raise VaultFailed("the token cannot be renewed; put a new one where [vault] token says")
 
     def _renew_token(self, held: _Held) -> bool:
         """Whether it was renewed, for as long as before."""
@@ -347,17 +356,24 @@ class Vault:
                 self.renewals["login", "failure"] += 1
                 raise
             self.renewals["login", "success"] += 1
-            if held is not None:
-                self._past.append(held.login)
-            self._number += 1
-            held = _Held(self._number, login, self._term(login.ttl))
+            if held is not None and held.login.token == login.token:
+                # Nobody has put another one there.
+                held = replace(held, term=self._term(login.ttl, held.term.full))
+            else:
+                held = self._take(login)
             self._hold(held)
-            for key in self._leases:
-                # They end with the token that they were lent to.
-                self._change(key, due=self._monotonic())
             if self._is_kept:
                 self._begin_to_keep()
             return held
+
+    def _take(self, login: Login) -> _Held:
+        """*login* as the newest. What was lent to those before ends with them, so new things are due."""
+        if self._held is not None:
+            self._past.append(self._held.login)
+        for key in self._leases:
+            self._change(key, due=self._monotonic())
+        self._number += 1
+        return _Held(self._number, login, self._term(login.ttl))
 
     def _hold(self, held: _Held) -> None:
         self._held = held
@@ -413,17 +429,16 @@ class Vault:
 
     # What a person should know.
 
-    def _note(self, trouble: str, ends: float) -> None:
-        """Tell where trouble begins, and where it is over."""
-        was, self._trouble = self._trouble, trouble
-        if trouble and not was:
-            kept = (
-                ""
-                if ends == inf
-                else f"; what is lent is kept until {self._said(ends)}, then nothing new is sent"
-            )
-            self._say("critical", "Vault fails", trouble + kept)
-        elif was and not trouble:
+    def _note(self, what: object, trouble: str, ends: float) -> None:
+        """Tell where trouble begins, and where all of it is over."""
+        was = bool(self._troubles)
+        self._troubles.pop(what, None)
+        if trouble:
+            self._troubles[what] = trouble
+            if not was:
+                until = "" if ends == inf else f" until {self._said(ends)}, then nothing new is sent"
+                self._say("critical", "Vault fails", f"{trouble}; what is lent is kept{until}")
+        elif was and not self._troubles:
             self._say("info", "Vault works again", "what is lent is renewed")
 
     def _say(self, severity: Severity, title: str, text: str) -> None:
@@ -441,9 +456,8 @@ class Vault:
 
     def _lose(self, what: object, reason: str) -> None:
         if what not in self._gone:
-            self._gone[what] = (
-                f"{reason} and cannot be renewed: {self._trouble or 'it was not tried in time'}"
-            )
+            why = self._troubles.get(what) or next(iter(self._troubles.values()), "it was not tried in time")
+            self._gone[what] = f"{reason} and cannot be renewed: {why}"
             self._lost(self._gone[what])
 
     def _on_wall(self, moment: float) -> float:

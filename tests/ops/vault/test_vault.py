@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import hvac
 import pytest
@@ -199,6 +200,45 @@ def test_a_token_that_is_wrong_says_where_to_put_another(bao):
 
     with pytest.raises(Denied, match=r"put a new token where \[vault\] token says"):
         vault.read(PASSWORD)
+
+
+def made_token(bao, **terms: Any) -> str:
+    token: str = bao.root.auth.token.create(policies=["trader"], **terms)["auth"]["client_token"]
+    return token
+
+
+def test_a_token_that_cannot_be_renewed_is_said_before_it_ends(bao, seen):
+    settings = VaultSettings(address=bao.url, auth="token", token=Reference("env:TOKEN"))
+    vault = opened(settings, TOKEN=made_token(bao, ttl="6s", renewable=False))
+    vault.read(PASSWORD)
+    seen.watch(vault)
+
+    until(lambda: bool(vault.tend() and seen.told), "nobody is told")
+
+    [(severity, title, text)] = seen.told
+    assert ("critical", "Vault fails") == (severity, title)
+    assert "the token cannot be renewed; put a new one where [vault] token says; what is lent is kept" in text
+    assert [] == seen.lost
+
+
+def test_a_new_token_that_somebody_puts_in_place_is_taken(bao, clock, seen, tmp_path):
+    file = tmp_path / "token"
+    file.write_text(made_token(bao, ttl="30s"))
+    vault = opened(VaultSettings(address=bao.url, auth="token", token=Reference(f"file:{file}")), clock)
+    seen.watch(vault)
+    vault.read(PASSWORD)
+    bao.root.auth.token.revoke(file.read_text())
+    clock.now += 21
+    vault.tend()
+    told = list(seen.told)
+
+    file.write_text(made_token(bao, ttl="600s"))
+    clock.now += 5
+    vault.tend()
+
+    assert "put a new token where [vault] token says" in told[0][2]
+    assert [("critical", "Vault fails"), ("info", "Vault works again")] == [each[:2] for each in seen.told]
+    assert [] == seen.lost
 
 
 def test_the_environments_token_is_not_taken(bao, monkeypatch, connect):
