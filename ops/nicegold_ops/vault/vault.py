@@ -131,7 +131,7 @@ class Vault:
         self._leases: dict[tuple[str, str], _Lease] = {}
         #: When each token ends, by its number; those that are not the last may live on.
         self._ends: dict[int, float] = {}
-        self._past: list[Login] = []
+        self._past: list[_Held] = []
         self._number = 0
         #: What fails now, by what it is about.
         self._troubles: dict[object, str] = {}
@@ -231,30 +231,32 @@ class Vault:
     def tend(self) -> float:
         """Do what is due. Answers the seconds until something is due again or ends."""
         with self._lock:
-            held = self._held
-            if held is None:
-                return _LONGEST_WAIT
-            self._attempt("token", held.term, "token", lambda: self._keep_token(held), self._postpone_token)
-            for lease in list(self._leases.values()):
-                self._tend_lease(lease)
-            self._tell_ends()
-            now = self._monotonic()
-            terms = [
-                self._held.term if self._held else held.term,
-                *(each.term for each in self._leases.values()),
-            ]
-            # What has ended is told already.
-            next_times = [time for term in terms for time in (term.due, term.ends) if time > now]
-            return min([time - now for time in next_times] + [_LONGEST_WAIT])
+            wait, ended = self._tend()
+        # Without the lock: who is told may wait for one that waits for us.
+        for reason in ended:
+            self._lost(reason)
+        return wait
+
+    def _tend(self) -> tuple[float, list[str]]:
+        held = self._held
+        if held is None:
+            return _LONGEST_WAIT, []
+        self._attempt("token", held.term, "token", lambda: self._keep_token(held), self._postpone_token)
+        for lease in list(self._leases.values()):
+            self._tend_lease(lease)
+        ended, now = list(self._newly_ended()), self._monotonic()
+        terms = [(self._held or held).term, *(each.term for each in self._leases.values())]
+        # What has ended is told already.
+        next_times = [time for term in terms for time in (term.due, term.ends) if time > now]
+        return min([time - now for time in next_times] + [_LONGEST_WAIT]), ended
 
     def _run(self) -> None:
         while not self._stopped:
             self._news.clear()
             try:
                 wait = self.tend()
-            except (
-                Exception
-            ) as error:  # whatever answers there, what is lent must be tended, and its end told
+            # Whatever answers there: the end of what is lent must be told.
+            except Exception as error:
                 self._say("critical", "Vault fails", in_one_line(error))
                 wait = _RETRY
             self._news.wait(wait)
@@ -311,7 +313,9 @@ class Vault:
         """Whether it was renewed, for as long as before."""
         try:
             granted = held.login.api.post("auth/token/renew-self")["auth"]["lease_duration"]
-        except Denied:
+        except Unavailable:
+            raise
+        except VaultFailed:
             return False
         if held.term.is_less(granted):
             return False
@@ -368,10 +372,11 @@ class Vault:
 
     def _take(self, login: Login) -> _Held:
         """*login* as the newest. What was lent to those before ends with them, so new things are due."""
-        if self._held is not None:
-            self._past.append(self._held.login)
+        now = self._monotonic()
+        before = [*self._past, *([self._held] if self._held else [])]
+        self._past = [each for each in before if now < each.term.ends]
         for key in self._leases:
-            self._change(key, due=self._monotonic())
+            self._change(key, due=now)
         self._number += 1
         return _Held(self._number, login, self._term(login.ttl))
 
@@ -420,9 +425,9 @@ class Vault:
     def _give_back(self) -> None:
         """Each token takes its leases with it; of one that is not ours, the leases are."""
         held = self._held
-        for login in [*self._past, *([held.login] if held else [])]:
-            if login.is_ours:
-                _give(login.api, "auth/token/revoke-self")
+        for each in [*self._past, *([held] if held else [])]:
+            if each.login.is_ours:
+                _give(each.login.api, "auth/token/revoke-self")
         if held is not None and not held.login.is_ours:
             for lease in self._leases.values():
                 _give(held.login.api, "sys/leases/revoke", lease_id=lease.id)
@@ -446,19 +451,22 @@ class Vault:
         _log.log(level, f"{title}: {text}", **{"event.action": "vault.trouble"})
         self._tell(severity, title, text)
 
-    def _tell_ends(self) -> None:
+    def _newly_ended(self) -> Iterator[str]:
+        """What has ended since it was asked last, and why."""
         now = self._monotonic()
-        if self._held is not None and now >= self._held.term.ends:
-            self._lose("token", "the token of Vault has ended")
-        for key, lease in self._leases.items():
-            if now >= self._end_of(lease):
-                self._lose(key, f"the credentials of {lease.mount}/creds/{lease.role} have ended")
-
-    def _lose(self, what: object, reason: str) -> None:
-        if what not in self._gone:
-            why = self._troubles.get(what) or next(iter(self._troubles.values()), "it was not tried in time")
-            self._gone[what] = f"{reason} and cannot be renewed: {why}"
-            self._lost(self._gone[what])
+        ends: dict[object, tuple[float, str]] = {
+            (mount, role): (self._end_of(lease), f"the credentials of {mount}/creds/{role} have ended")
+            for (mount, role), lease in self._leases.items()
+        }
+        if self._held is not None:
+            ends["token"] = self._held.term.ends, "the token of Vault has ended"
+        for what, (end, reason) in ends.items():
+            if now >= end and what not in self._gone:
+                why = self._troubles.get(what) or next(
+                    iter(self._troubles.values()), "it was not tried in time"
+                )
+                self._gone[what] = f"{reason} and cannot be renewed: {why}"
+                yield self._gone[what]
 
     def _on_wall(self, moment: float) -> float:
         return self._wall() + moment - self._monotonic()

@@ -20,6 +20,7 @@ from joserfc.jwk import ECKey
 from msgspec.structs import replace
 
 from nicegold_ops.reference import Reference
+from nicegold_ops.telemetry.logs import Logs
 from nicegold_ops.vault.api import Denied, Missing, Tampered, Unavailable, VaultFailed
 from nicegold_ops.vault.settings import VaultSettings
 from tests.ops.vault.conftest import CANARY, opened
@@ -422,6 +423,42 @@ def test_who_watches_late_hears_what_has_ended(bao, connect, clock, seen):
     seen.watch(vault)
 
     assert 1 == len(seen.lost)
+
+
+def test_who_is_told_of_an_end_may_wait_for_one_that_asks(bao, connect, clock):
+    vault = connect()
+    vault.read(PASSWORD)
+    bao.seal()
+    answered = []
+
+    def ask() -> None:
+        with pytest.raises(Unavailable):
+            vault.credentials("database", "gold")
+        answered.append(True)
+
+    def lost(reason: str) -> None:
+        asking = threading.Thread(target=ask)
+        asking.start()
+        asking.join(20)
+        answered.append(asking.is_alive())
+
+    vault.watch(lambda *said: None, lost)
+    clock.now += 700
+    vault.tend()
+
+    assert [True, False] == answered
+
+
+def test_what_is_lent_is_on_the_log_when_vault_fails(bao, connect, clock, tmp_path):
+    logs = Logs(file=tmp_path / "log", stream=None)
+    vault = connect()
+    vault.read(PASSWORD)
+    bao.seal()
+    clock.now += 401
+    vault.tend()
+    logs.close()
+
+    assert '"message":"Vault fails: ' in (tmp_path / "log").read_text()
 
 
 def test_when_vault_comes_back_what_is_lent_is_renewed(bao, connect, clock, seen):
