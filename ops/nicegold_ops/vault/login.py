@@ -10,6 +10,8 @@ import msgspec
 
 from nicegold import Secret
 from nicegold_ops.config import Resolve
+from nicegold_ops.errors import NicegoldError
+from nicegold_ops.reference import Reference
 from nicegold_ops.vault.api import Api, Denied, Tampered, Unavailable, VaultFailed
 from nicegold_ops.vault.settings import VaultSettings
 
@@ -57,7 +59,7 @@ class Door:
 
     def _with_token(self) -> Login:
         assert self._settings.token is not None  # noqa: S101  # its settings see to it
-        token = self._resolve(self._settings.token)
+        token = self._opened("token", self._settings.token)
         api = Api(self._settings, token)
         try:
             found = api.get("auth/token/lookup-self")["data"]
@@ -67,6 +69,12 @@ class Door:
         ttl = max(found["ttl"], 1) if found["expire_time"] else 0
         # Of a root token it is not said.
         return Login(api, token, ttl, found.get("renewable", False), is_ours=False)
+
+    def _opened(self, name: str, reference: Reference) -> Secret:
+        try:
+            return self._resolve(reference)
+        except NicegoldError as error:
+            raise VaultFailed(f"[vault] {name}: {error}") from None
 
     def _jwt(self) -> Secret:
         path = self._settings.service_account
@@ -85,7 +93,7 @@ class Door:
 
     def _secret_id(self) -> Secret:
         assert self._settings.secret_id is not None  # noqa: S101  # its settings see to it
-        given = self._resolve(self._settings.secret_id)
+        given = self._opened("secret_id", self._settings.secret_id)
         if not self._settings.wrapped:
             return given
         # Somebody may have put a new wrapping token there.
@@ -96,8 +104,9 @@ class Door:
     def refuse_tampered(self) -> None:
         """Raise Tampered when the wrapping is not there, or was not made for us. It stays closed."""
         assert self._settings.secret_id is not None  # noqa: S101  # its settings see to it
+        wrapping = self._opened("secret_id", self._settings.secret_id)
         with _loudly():
-            self._look(self._resolve(self._settings.secret_id))
+            self._look(wrapping)
 
     def _unwrap(self, wrapping: Secret) -> Secret:
         """The SecretID in *wrapping*, which must have been made where SecretIDs of our role are made."""

@@ -253,12 +253,7 @@ class Vault:
     def _run(self) -> None:
         while not self._stopped:
             self._news.clear()
-            try:
-                wait = self.tend()
-            # Whatever answers there: the end of what is lent must be told.
-            except Exception as error:
-                self._say("critical", "Vault fails", in_one_line(error))
-                wait = _RETRY
+            wait = self.tend()
             self._news.wait(wait)
 
     def _begin_to_keep(self) -> None:
@@ -286,10 +281,12 @@ class Vault:
             return
         try:
             keep()
-        except VaultFailed as error:
+        # Whatever answers there: what is lent is tended on, and its end must be told.
+        except Exception as error:
             self.renewals[kind, "failure"] += 1
             postpone(now + min(_RETRY, term.ttl / 10) * (1 - _JITTER * self._chance()))
-            self._note(what, str(error), term.ends)
+            said = str(error) if isinstance(error, VaultFailed) else in_one_line(error)
+            self._note(what, said, term.ends)
         else:
             self.renewals[kind, "success"] += 1
             self._note(what, "", inf)

@@ -425,6 +425,35 @@ def test_who_watches_late_hears_what_has_ended(bao, connect, clock, seen):
     assert 1 == len(seen.lost)
 
 
+def test_when_what_opens_vault_is_gone_the_end_is_told_all_the_same(bao, connect, clock, seen, tmp_path):
+    vault = connect(token_type="batch")
+    vault.read(PASSWORD)
+    seen.watch(vault)
+    [secret_id] = tmp_path.glob("role*")
+    secret_id.unlink()
+
+    clock.now += 401
+    vault.tend()
+    clock.now += 300
+    vault.tend()
+
+    [(_, title, text)] = seen.told
+    assert ("Vault fails", True) == (
+        title,
+        text.startswith(f"[vault] secret_id: file:{secret_id}: No such file"),
+    )
+    assert 1 == len(seen.lost)
+
+
+def test_what_opens_vault_and_is_not_there_is_named(bao):
+    vault = opened(VaultSettings(address=bao.url, auth="token", token=Reference("env:TOKEN")))
+
+    with pytest.raises(
+        VaultFailed, match=r"^vault:kv.*: \[vault\] token: env:TOKEN: the variable is not set"
+    ):
+        vault.read(PASSWORD)
+
+
 def test_who_is_told_of_an_end_may_wait_for_one_that_asks(bao, connect, clock):
     vault = connect()
     vault.read(PASSWORD)
