@@ -12,8 +12,11 @@ from nicegold import Secret
 from nicegold_ops.config import Resolve
 from nicegold_ops.errors import NicegoldError
 from nicegold_ops.reference import Reference
+from nicegold_ops.telemetry.logs import logger
 from nicegold_ops.vault.api import Api, Denied, Tampered, Unavailable, VaultFailed
 from nicegold_ops.vault.settings import VaultSettings
+
+_log = logger("vault")
 
 
 class Login(msgspec.Struct, frozen=True):
@@ -130,8 +133,10 @@ def _loudly() -> Iterator[None]:
     except Unavailable:
         raise
     except VaultFailed as error:
-        raise Tampered(
+        said = (
             f"SECURITY: [vault] secret_id cannot be unwrapped: {error}. If it was neither too old nor "
             "used by us before, somebody else has it: have the AppRole's SecretIDs destroyed, find out "
             "who unwrapped it, and wrap a new one"
-        ) from None
+        )
+        _log.critical(said, **{"event.action": "vault.tampered"})
+        raise Tampered(said) from None

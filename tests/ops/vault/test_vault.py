@@ -281,11 +281,16 @@ def test_a_wrapping_that_was_opened_before_is_said_loudly(bao, tmp_path):
     bao.app_role("wrapped", token_policies="trader")
     wrapping = bao.wrapped_secret_id("wrapped")
     bao.root.sys.unwrap(wrapping)
+    logs = Logs(file=tmp_path / "log", stream=None)
 
     with pytest.raises(Tampered, match=r"^vault:kv.*SECURITY.*somebody else has it") as caught:
         opened(wrapped(bao, tmp_path, wrapping)).read(PASSWORD)
 
-    assert wrapping not in str(caught.value)
+    logs.close()
+    log = (tmp_path / "log").read_text()
+    assert '"log.level":"critical"' in log
+    assert "vault.tampered" in log
+    assert wrapping not in str(caught.value) + log
 
 
 def test_a_wrapping_that_was_made_elsewhere_is_not_opened(bao, tmp_path):
