@@ -10,14 +10,20 @@ import msgspec
 
 from nicegold import Secret
 from nicegold_ops.config import Resolve
+from nicegold_ops.errors import NicegoldError
+from nicegold_ops.reference import Reference
+from nicegold_ops.telemetry.logs import logger
 from nicegold_ops.vault.api import Api, Denied, Tampered, Unavailable, VaultFailed
 from nicegold_ops.vault.settings import VaultSettings
 
+_log = logger("vault")
+
 
 class Login(msgspec.Struct, frozen=True):
-    """A token, as the *api* that has it: for *ttl* seconds, 0 for ever; *is_ours* to revoke."""
+    """A *token*, and the *api* that has it: for *ttl* seconds, 0 for ever; *is_ours* to revoke."""
 
     api: Api
+    token: Secret
     ttl: float
     renewable: bool
     is_ours: bool = True
@@ -51,18 +57,27 @@ class Door:
         return {"role_id": self._settings.role_id, "secret_id": self._secret_id().reveal()}
 
     def _login(self, auth: dict[str, Any]) -> Login:
-        api = Api(self._settings, Secret(auth["client_token"]))
-        return Login(api, auth["lease_duration"], auth["renewable"])
+        token = Secret(auth["client_token"])
+        return Login(Api(self._settings, token), token, auth["lease_duration"], auth["renewable"])
 
     def _with_token(self) -> Login:
         assert self._settings.token is not None  # noqa: S101  # its settings see to it
-        api = Api(self._settings, self._resolve(self._settings.token))
+        token = self._opened("token", self._settings.token)
+        api = Api(self._settings, token)
         try:
             found = api.get("auth/token/lookup-self")["data"]
         except Denied as error:
             raise Denied(f"{error}; put a new token where [vault] token says") from None
+        # In its last second 0 are left, which would be for ever.
+        ttl = max(found["ttl"], 1) if found["expire_time"] else 0
         # Of a root token it is not said.
-        return Login(api, found["ttl"], found.get("renewable", False), is_ours=False)
+        return Login(api, token, ttl, found.get("renewable", False), is_ours=False)
+
+    def _opened(self, name: str, reference: Reference) -> Secret:
+        try:
+            return self._resolve(reference)
+        except NicegoldError as error:
+            raise VaultFailed(f"[vault] {name}: {error}") from None
 
     def _jwt(self) -> Secret:
         path = self._settings.service_account
@@ -81,7 +96,7 @@ class Door:
 
     def _secret_id(self) -> Secret:
         assert self._settings.secret_id is not None  # noqa: S101  # its settings see to it
-        given = self._resolve(self._settings.secret_id)
+        given = self._opened("secret_id", self._settings.secret_id)
         if not self._settings.wrapped:
             return given
         # Somebody may have put a new wrapping token there.
@@ -92,8 +107,9 @@ class Door:
     def refuse_tampered(self) -> None:
         """Raise Tampered when the wrapping is not there, or was not made for us. It stays closed."""
         assert self._settings.secret_id is not None  # noqa: S101  # its settings see to it
+        wrapping = self._opened("secret_id", self._settings.secret_id)
         with _loudly():
-            self._look(self._resolve(self._settings.secret_id))
+            self._look(wrapping)
 
     def _unwrap(self, wrapping: Secret) -> Secret:
         """The SecretID in *wrapping*, which must have been made where SecretIDs of our role are made."""
@@ -117,8 +133,10 @@ def _loudly() -> Iterator[None]:
     except Unavailable:
         raise
     except VaultFailed as error:
-        raise Tampered(
+        said = (
             f"SECURITY: [vault] secret_id cannot be unwrapped: {error}. If it was neither too old nor "
             "used by us before, somebody else has it: have the AppRole's SecretIDs destroyed, find out "
             "who unwrapped it, and wrap a new one"
-        ) from None
+        )
+        _log.critical(said, **{"event.action": "vault.tampered"})
+        raise Tampered(said) from None

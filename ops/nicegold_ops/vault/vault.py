@@ -131,9 +131,10 @@ class Vault:
         self._leases: dict[tuple[str, str], _Lease] = {}
         #: When each token ends, by its number; those that are not the last may live on.
         self._ends: dict[int, float] = {}
-        self._past: list[Login] = []
+        self._past: list[_Held] = []
         self._number = 0
-        self._trouble = ""
+        #: What fails now, by what it is about.
+        self._troubles: dict[object, str] = {}
         #: What has ended, and was told.
         self._gone: dict[object, str] = {}
         self._thread: threading.Thread | None = None
@@ -230,32 +231,29 @@ class Vault:
     def tend(self) -> float:
         """Do what is due. Answers the seconds until something is due again or ends."""
         with self._lock:
-            held = self._held
-            if held is None:
-                return _LONGEST_WAIT
-            self._attempt(held.term, "token", lambda: self._keep_token(held), self._postpone_token)
-            for lease in list(self._leases.values()):
-                self._tend_lease(lease)
-            self._tell_ends()
-            now = self._monotonic()
-            terms = [
-                self._held.term if self._held else held.term,
-                *(each.term for each in self._leases.values()),
-            ]
-            # What has ended is told already.
-            next_times = [time for term in terms for time in (term.due, term.ends) if time > now]
-            return min([time - now for time in next_times] + [_LONGEST_WAIT])
+            wait, ended = self._tend()
+        # Without the lock: who is told may wait for one that waits for us.
+        for reason in ended:
+            self._lost(reason)
+        return wait
+
+    def _tend(self) -> tuple[float, list[str]]:
+        held = self._held
+        if held is None:
+            return _LONGEST_WAIT, []
+        self._attempt("token", held.term, "token", lambda: self._keep_token(held), self._postpone_token)
+        for lease in list(self._leases.values()):
+            self._tend_lease(lease)
+        ended, now = list(self._newly_ended()), self._monotonic()
+        terms = [(self._held or held).term, *(each.term for each in self._leases.values())]
+        # What has ended is told already.
+        next_times = [time for term in terms for time in (term.due, term.ends) if time > now]
+        return min([time - now for time in next_times] + [_LONGEST_WAIT]), ended
 
     def _run(self) -> None:
         while not self._stopped:
             self._news.clear()
-            try:
-                wait = self.tend()
-            except (
-                Exception
-            ) as error:  # whatever answers there, what is lent must be tended, and its end told
-                self._say("critical", "Vault fails", in_one_line(error))
-                wait = _RETRY
+            wait = self.tend()
             self._news.wait(wait)
 
     def _begin_to_keep(self) -> None:
@@ -267,24 +265,31 @@ class Vault:
     def _tend_lease(self, lease: _Lease) -> None:
         key = lease.mount, lease.role
         self._attempt(
-            lease.term, "lease", lambda: self._keep_lease(lease), lambda due: self._change(key, due=due)
+            key, lease.term, "lease", lambda: self._keep_lease(lease), lambda due: self._change(key, due=due)
         )
 
     def _attempt(
-        self, term: _Term, kind: str, keep: Callable[[], None], postpone: Callable[[float], None]
+        self,
+        what: object,
+        term: _Term,
+        kind: str,
+        keep: Callable[[], None],
+        postpone: Callable[[float], None],
     ) -> None:
         now = self._monotonic()
         if now < term.due:
             return
         try:
             keep()
-        except VaultFailed as error:
+        # Whatever answers there: what is lent is tended on, and its end must be told.
+        except Exception as error:
             self.renewals[kind, "failure"] += 1
             postpone(now + min(_RETRY, term.ttl / 10) * (1 - _JITTER * self._chance()))
-            self._note(str(error), term.ends)
+            said = str(error) if isinstance(error, VaultFailed) else in_one_line(error)
+            self._note(what, said, term.ends)
         else:
             self.renewals[kind, "success"] += 1
-            self._note("", inf)
+            self._note(what, "", inf)
 
     def _postpone_token(self, due: float) -> None:
         if self._held is not None:
@@ -295,14 +300,19 @@ class Vault:
         self._leases[key] = replace(lease, term=replace(lease.term, **times))
 
     def _keep_token(self, held: _Held) -> None:
-        if not (held.login.renewable and self._renew_token(held)):
-            self._log_in_after(held)
+        if held.login.renewable and self._renew_token(held):
+            return
+        again = self._log_in_after(held)
+        if again.number == held.number and again.term.ends < held.term.ends + _ROUNDING:
+            raise VaultFailed("the token cannot be renewed; put a new one where [vault] token says")
 
     def _renew_token(self, held: _Held) -> bool:
         """Whether it was renewed, for as long as before."""
         try:
             granted = held.login.api.post("auth/token/renew-self")["auth"]["lease_duration"]
-        except Denied:
+        except Unavailable:
+            raise
+        except VaultFailed:
             return False
         if held.term.is_less(granted):
             return False
@@ -347,17 +357,25 @@ class Vault:
                 self.renewals["login", "failure"] += 1
                 raise
             self.renewals["login", "success"] += 1
-            if held is not None:
-                self._past.append(held.login)
-            self._number += 1
-            held = _Held(self._number, login, self._term(login.ttl))
+            if held is not None and held.login.token == login.token:
+                # Nobody has put another one there.
+                held = replace(held, term=self._term(login.ttl, held.term.full))
+            else:
+                held = self._take(login)
             self._hold(held)
-            for key in self._leases:
-                # They end with the token that they were lent to.
-                self._change(key, due=self._monotonic())
             if self._is_kept:
                 self._begin_to_keep()
             return held
+
+    def _take(self, login: Login) -> _Held:
+        """*login* as the newest. What was lent to those before ends with them, so new things are due."""
+        now = self._monotonic()
+        before = [*self._past, *([self._held] if self._held else [])]
+        self._past = [each for each in before if now < each.term.ends]
+        for key in self._leases:
+            self._change(key, due=now)
+        self._number += 1
+        return _Held(self._number, login, self._term(login.ttl))
 
     def _hold(self, held: _Held) -> None:
         self._held = held
@@ -404,26 +422,25 @@ class Vault:
     def _give_back(self) -> None:
         """Each token takes its leases with it; of one that is not ours, the leases are."""
         held = self._held
-        for login in [*self._past, *([held.login] if held else [])]:
-            if login.is_ours:
-                _give(login.api, "auth/token/revoke-self")
+        for each in [*self._past, *([held] if held else [])]:
+            if each.login.is_ours:
+                _give(each.login.api, "auth/token/revoke-self")
         if held is not None and not held.login.is_ours:
             for lease in self._leases.values():
                 _give(held.login.api, "sys/leases/revoke", lease_id=lease.id)
 
     # What a person should know.
 
-    def _note(self, trouble: str, ends: float) -> None:
-        """Tell where trouble begins, and where it is over."""
-        was, self._trouble = self._trouble, trouble
-        if trouble and not was:
-            kept = (
-                ""
-                if ends == inf
-                else f"; what is lent is kept until {self._said(ends)}, then nothing new is sent"
-            )
-            self._say("critical", "Vault fails", trouble + kept)
-        elif was and not trouble:
+    def _note(self, what: object, trouble: str, ends: float) -> None:
+        """Tell where trouble begins, and where all of it is over."""
+        was = bool(self._troubles)
+        self._troubles.pop(what, None)
+        if trouble:
+            self._troubles[what] = trouble
+            if not was:
+                until = "" if ends == inf else f" until {self._said(ends)}, then nothing new is sent"
+                self._say("critical", "Vault fails", f"{trouble}; what is lent is kept{until}")
+        elif was and not self._troubles:
             self._say("info", "Vault works again", "what is lent is renewed")
 
     def _say(self, severity: Severity, title: str, text: str) -> None:
@@ -431,20 +448,22 @@ class Vault:
         _log.log(level, f"{title}: {text}", **{"event.action": "vault.trouble"})
         self._tell(severity, title, text)
 
-    def _tell_ends(self) -> None:
+    def _newly_ended(self) -> Iterator[str]:
+        """What has ended since it was asked last, and why."""
         now = self._monotonic()
-        if self._held is not None and now >= self._held.term.ends:
-            self._lose("token", "the token of Vault has ended")
-        for key, lease in self._leases.items():
-            if now >= self._end_of(lease):
-                self._lose(key, f"the credentials of {lease.mount}/creds/{lease.role} have ended")
-
-    def _lose(self, what: object, reason: str) -> None:
-        if what not in self._gone:
-            self._gone[what] = (
-                f"{reason} and cannot be renewed: {self._trouble or 'it was not tried in time'}"
-            )
-            self._lost(self._gone[what])
+        ends: dict[object, tuple[float, str]] = {
+            (mount, role): (self._end_of(lease), f"the credentials of {mount}/creds/{role} have ended")
+            for (mount, role), lease in self._leases.items()
+        }
+        if self._held is not None:
+            ends["token"] = self._held.term.ends, "the token of Vault has ended"
+        for what, (end, reason) in ends.items():
+            if now >= end and what not in self._gone:
+                why = self._troubles.get(what) or next(
+                    iter(self._troubles.values()), "it was not tried in time"
+                )
+                self._gone[what] = f"{reason} and cannot be renewed: {why}"
+                yield self._gone[what]
 
     def _on_wall(self, moment: float) -> float:
         return self._wall() + moment - self._monotonic()

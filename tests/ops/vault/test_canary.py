@@ -195,8 +195,7 @@ def test_nothing_gets_out_while_all_goes_well(world):
     world.types("report")
 
     assert [0] * 6 == codes, world.said
-    [log] = [each.read_text() for each in world.shell.folder.rglob("log.jsonl")]
-    assert '"secret":"Secret(…)"' in log
+    assert any('"secret":"Secret(…)"' in each.read_text() for each in world.shell.folder.rglob("log.jsonl"))
     assert [] == world.leaks()
 
 

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import hvac
 import pytest
@@ -19,6 +20,7 @@ from joserfc.jwk import ECKey
 from msgspec.structs import replace
 
 from nicegold_ops.reference import Reference
+from nicegold_ops.telemetry.logs import Logs
 from nicegold_ops.vault.api import Denied, Missing, Tampered, Unavailable, VaultFailed
 from nicegold_ops.vault.settings import VaultSettings
 from tests.ops.vault.conftest import CANARY, opened
@@ -201,6 +203,45 @@ def test_a_token_that_is_wrong_says_where_to_put_another(bao):
         vault.read(PASSWORD)
 
 
+def made_token(bao, **terms: Any) -> str:
+    token: str = bao.root.auth.token.create(policies=["trader"], **terms)["auth"]["client_token"]
+    return token
+
+
+def test_a_token_that_cannot_be_renewed_is_said_before_it_ends(bao, seen):
+    settings = VaultSettings(address=bao.url, auth="token", token=Reference("env:TOKEN"))
+    vault = opened(settings, TOKEN=made_token(bao, ttl="6s", renewable=False))
+    vault.read(PASSWORD)
+    seen.watch(vault)
+
+    until(lambda: bool(vault.tend() and seen.told), "nobody is told")
+
+    [(severity, title, text)] = seen.told
+    assert ("critical", "Vault fails") == (severity, title)
+    assert "the token cannot be renewed; put a new one where [vault] token says; what is lent is kept" in text
+    assert [] == seen.lost
+
+
+def test_a_new_token_that_somebody_puts_in_place_is_taken(bao, clock, seen, tmp_path):
+    file = tmp_path / "token"
+    file.write_text(made_token(bao, ttl="30s"))
+    vault = opened(VaultSettings(address=bao.url, auth="token", token=Reference(f"file:{file}")), clock)
+    seen.watch(vault)
+    vault.read(PASSWORD)
+    bao.root.auth.token.revoke(file.read_text())
+    clock.now += 21
+    vault.tend()
+    told = list(seen.told)
+
+    file.write_text(made_token(bao, ttl="600s"))
+    clock.now += 5
+    vault.tend()
+
+    assert "put a new token where [vault] token says" in told[0][2]
+    assert [("critical", "Vault fails"), ("info", "Vault works again")] == [each[:2] for each in seen.told]
+    assert [] == seen.lost
+
+
 def test_the_environments_token_is_not_taken(bao, monkeypatch, connect):
     monkeypatch.setenv("VAULT_TOKEN", bao.token)
     vault = connect()
@@ -240,11 +281,16 @@ def test_a_wrapping_that_was_opened_before_is_said_loudly(bao, tmp_path):
     bao.app_role("wrapped", token_policies="trader")
     wrapping = bao.wrapped_secret_id("wrapped")
     bao.root.sys.unwrap(wrapping)
+    logs = Logs(file=tmp_path / "log", stream=None)
 
     with pytest.raises(Tampered, match=r"^vault:kv.*SECURITY.*somebody else has it") as caught:
         opened(wrapped(bao, tmp_path, wrapping)).read(PASSWORD)
 
-    assert wrapping not in str(caught.value)
+    logs.close()
+    log = (tmp_path / "log").read_text()
+    assert '"log.level":"critical"' in log
+    assert "vault.tampered" in log
+    assert wrapping not in str(caught.value) + log
 
 
 def test_a_wrapping_that_was_made_elsewhere_is_not_opened(bao, tmp_path):
@@ -382,6 +428,71 @@ def test_who_watches_late_hears_what_has_ended(bao, connect, clock, seen):
     seen.watch(vault)
 
     assert 1 == len(seen.lost)
+
+
+def test_when_what_opens_vault_is_gone_the_end_is_told_all_the_same(bao, connect, clock, seen, tmp_path):
+    vault = connect(token_type="batch")
+    vault.read(PASSWORD)
+    seen.watch(vault)
+    [secret_id] = tmp_path.glob("role*")
+    secret_id.unlink()
+
+    clock.now += 401
+    vault.tend()
+    clock.now += 300
+    vault.tend()
+
+    [(_, title, text)] = seen.told
+    assert ("Vault fails", True) == (
+        title,
+        text.startswith(f"[vault] secret_id: file:{secret_id}: No such file"),
+    )
+    assert 1 == len(seen.lost)
+
+
+def test_what_opens_vault_and_is_not_there_is_named(bao):
+    vault = opened(VaultSettings(address=bao.url, auth="token", token=Reference("env:TOKEN")))
+
+    with pytest.raises(
+        VaultFailed, match=r"^vault:kv.*: \[vault\] token: env:TOKEN: the variable is not set"
+    ):
+        vault.read(PASSWORD)
+
+
+def test_who_is_told_of_an_end_may_wait_for_one_that_asks(bao, connect, clock):
+    vault = connect()
+    vault.read(PASSWORD)
+    bao.seal()
+    answered = []
+
+    def ask() -> None:
+        with pytest.raises(Unavailable):
+            vault.credentials("database", "gold")
+        answered.append(True)
+
+    def lost(reason: str) -> None:
+        asking = threading.Thread(target=ask)
+        asking.start()
+        asking.join(20)
+        answered.append(asking.is_alive())
+
+    vault.watch(lambda *said: None, lost)
+    clock.now += 700
+    vault.tend()
+
+    assert [True, False] == answered
+
+
+def test_what_is_lent_is_on_the_log_when_vault_fails(bao, connect, clock, tmp_path):
+    logs = Logs(file=tmp_path / "log", stream=None)
+    vault = connect()
+    vault.read(PASSWORD)
+    bao.seal()
+    clock.now += 401
+    vault.tend()
+    logs.close()
+
+    assert '"message":"Vault fails: ' in (tmp_path / "log").read_text()
 
 
 def test_when_vault_comes_back_what_is_lent_is_renewed(bao, connect, clock, seen):
