@@ -13,6 +13,7 @@ from tests.bench.orders import Orders
 from tests.bench.peers import OURS, PEERS, pinned
 from tests.bench.results import Bench, Machine, Race, Verdict, spread, verdicts
 from tests.bench.scaling import Scaling
+from tests.bench.shipping import Shipping
 
 
 def page(bench: Bench) -> str:
@@ -30,6 +31,8 @@ def page(bench: Bench) -> str:
         parts += ["## Orders and recovery", orders(bench.orders)]
     if bench.bulk is not None:
         parts += ["## Market data in a store", bulk(bench.bulk)]
+    if bench.shipping is not None:
+        parts += ["## The audit trail to Elasticsearch", shipping(bench.shipping)]
     if bench.costs is not None:
         parts += ["## Where the time goes", costs(bench.costs)]
     return "\n\n".join(part.strip() for part in parts) + "\n"
@@ -210,6 +213,23 @@ Bars that are kept in a store, in rows a second: with the driver alone (COPY, ex
 the same key, as `nicegold data store` keeps them, and the same again, of which each is found to be there:
 
 {table(("store", "driver alone", "kept", "kept again"), rows)}
+"""
+
+
+def shipping(found: Shipping | None) -> str:
+    """How fast the audit trail is copied."""
+    if found is None:
+        return "There is no Elasticsearch here; `make services` brings it."
+    rows = [
+        (name, f"{found.count / seconds:,.0f}")
+        for name, seconds in (("`client.bulk` alone", found.floor), ("`nicegold work`", found.shipped))
+    ]
+    return f"""
+{found.count:,} documents into a data stream with a strict mapping, a thousand at once, on a node of these
+same cores: by the client alone, with documents that were made before, and from the store, each document
+made, sent, looked at and its place noted:
+
+{table(("", "documents a second"), rows)}
 """
 
 

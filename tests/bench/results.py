@@ -15,7 +15,7 @@ import msgspec
 
 from nicegold import engine, pure
 from nicegold_ops.telemetry.watch import native
-from tests.bench import bulk, calls, memory, orders, scaling
+from tests.bench import bulk, calls, memory, orders, scaling, shipping
 from tests.bench.bulk import Bulk
 from tests.bench.calls import Added
 from tests.bench.costs import Costs
@@ -23,6 +23,7 @@ from tests.bench.memory import Memory
 from tests.bench.orders import Orders
 from tests.bench.peers import OURS, PEERS, Result
 from tests.bench.scaling import Scaling
+from tests.bench.shipping import Shipping
 
 ROOT = Path(__file__).parents[2]
 
@@ -99,6 +100,7 @@ class Bench(msgspec.Struct, frozen=True):
     costs: Costs | None = None
     orders: Orders | None = None
     bulk: Bulk | None = None
+    shipping: Shipping | None = None
 
 
 def verdicts(bench: Bench) -> Iterator[Verdict]:
@@ -117,6 +119,8 @@ def verdicts(bench: Bench) -> Iterator[Verdict]:
         yield from _orders(bench.orders)
     if bench.bulk is not None:
         yield from _bulk(bench.bulk)
+    if bench.shipping is not None:
+        yield from _shipping(bench.shipping)
 
 
 def _agreement(race: Race) -> Iterator[Verdict]:
@@ -193,6 +197,18 @@ def _orders(found: Orders) -> Iterator[Verdict]:
             f"at most {most:g} s",
             seconds <= most,
         )
+
+
+def _shipping(found: Shipping) -> Iterator[Verdict]:
+    yield Verdict(
+        f"{found.count:,} audit documents to Elasticsearch",
+        f"{found.ratio:.2f} of the bare client's speed",
+        f"at least {shipping.LEAST:g}",
+        found.ratio >= shipping.LEAST,
+    )
+    yield Verdict(
+        "their count, their ids and the chain", "agree" if found.sound else "differ", "agree", found.sound
+    )
 
 
 def _bulk(found: Bulk) -> Iterator[Verdict]:

@@ -16,11 +16,11 @@ import msgspec
 from rich.console import Console
 from rich.markdown import Markdown
 
-from tests.bench import bulk, calls, costs, memory, orders, page, peers, scaling, walk
+from tests.bench import bulk, calls, costs, memory, orders, page, peers, scaling, shipping, walk
 from tests.bench.results import Bench, Race, this_machine, verdicts
 
 DOCS = Path(__file__).parents[2] / "docs"
-PARTS = ("race", "calls", "scaling", "memory", "costs", "orders", "bulk")
+PARTS = ("race", "calls", "scaling", "memory", "costs", "orders", "bulk", "shipping")
 Found = TypeVar("Found")
 #: The tables are wide, and a log has no width of its own.
 console = Console(width=None if sys.stdout.isatty() else 150)
@@ -41,6 +41,7 @@ class Plan(msgspec.Struct, frozen=True):
     orders: int = 5_000
     recoveries: tuple[int, int] = (100_000, 10_000_000)
     bulk: int = 1_000_000
+    shipping: int = 500_000
 
 
 QUICK = Plan(
@@ -55,6 +56,7 @@ QUICK = Plan(
     orders=1_000,
     recoveries=(100_000, 200_000),
     bulk=200_000,
+    shipping=20_000,
 )
 
 
@@ -75,6 +77,7 @@ def measure(plan: Plan, parts: Sequence[str], contenders: Sequence[peers.Peer]) 
         _part("costs", parts, page.costs, costs.measure, plan.cost_bars, plan.cost_rounds),
         _part("orders", parts, page.orders, orders.measure, plan.orders, *plan.recoveries),
         _part("bulk", parts, page.bulk, bulk.measure, plan.bulk),
+        _part("shipping", parts, page.shipping, shipping.measure, plan.shipping),
     )
 
 
