@@ -32,7 +32,8 @@ EVERY, SOON = 10.0, 1.0
 #: reaches further each time, as a trade may bear the time of a clock that was wrong.
 _OVERLAP, _FURTHEST = 3_600 * SECOND, 2 * DAY
 
-_OWED = frozenset({OrderStatus.PENDING_CANCEL, OrderStatus.PENDING_REPLACE})
+#: An order of which its broker said that it was sent is owed an answer as its changes are: that may get lost.
+_OWED = frozenset({OrderStatus.PENDING_NEW, OrderStatus.PENDING_CANCEL, OrderStatus.PENDING_REPLACE})
 
 Fetch = Callable[[int], Replies]
 Find = Callable[[Order], Replies]

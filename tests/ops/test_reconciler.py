@@ -17,6 +17,7 @@ from nicegold import (
     Event,
     Found,
     Mended,
+    Placed,
     PluginFailed,
     Portfolio,
     Reconciled,
@@ -25,7 +26,7 @@ from nicegold import (
 )
 from nicegold.answers import Replies, Reply
 from nicegold.testing import ACCOUNT, GOLD, market_order
-from nicegold_ops.reconciler import EVERY, Reconciler
+from nicegold_ops.reconciler import EVERY, SOON, Reconciler
 
 HOUR = 3_600_000_000_000
 
@@ -122,6 +123,21 @@ def test_a_change_is_asked_about_when_its_answer_is_owed_for_a_second_time():
 
     assert ["buys-3"] == [each.id for each in asking.find.asked]
     assert Found(order_id="buys-3", time=1, asked=42) == asking.inbox[-1][0]
+
+
+def test_an_order_whose_acceptance_was_lost_is_asked_about_when_it_is_owed_for_a_second_time():
+    accepted = Accepted(order_id="buys-3", time=1)
+    asking = Asking(finds=([accepted],))
+    order = replace(market_order(), id="buys-3", strategy="buys")
+    for event in (order, Placed(order_id=order.id, broker="desk")):
+        asking.portfolio.apply(event)
+
+    asking.reconciler.ask()
+    assert ([], SOON) == (asking.find.asked, asking.reconciler.pause())
+    asking.reconciler.ask()
+
+    assert ["buys-3"] == [each.id for each in asking.find.asked]
+    assert (accepted, "desk") in asking.inbox
 
 
 def test_an_order_of_which_the_venue_says_something_else_is_asked_about():
