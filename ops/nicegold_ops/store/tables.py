@@ -214,8 +214,8 @@ checkpoints = sa.Table(
     "checkpoints",
     metadata,
     _key("number"),
-    sa.Column("payload", sa.Text, nullable=False),
-    sa.Column("signature", sa.Text, nullable=False),
+    sa.Column("payload", sa.String, nullable=False),
+    sa.Column("signature", sa.String, nullable=False),
 )
 #: How far a reader has come in each run.
 cursors = sa.Table(

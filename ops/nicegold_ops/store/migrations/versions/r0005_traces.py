@@ -24,8 +24,8 @@ def upgrade() -> None:
     op.create_table(
         "checkpoints",
         sa.Column("number", sa.BigInteger, primary_key=True, autoincrement=False),
-        sa.Column("payload", sa.Text, nullable=False),
-        sa.Column("signature", sa.Text, nullable=False),
+        sa.Column("payload", sa.String, nullable=False),
+        sa.Column("signature", sa.String, nullable=False),
     )
 
 
