@@ -55,6 +55,7 @@ SEAMS = (
     # What a person calls: the edge, where clocks and signals come from.
     Seam("nicegold_ops.commands*", "clock disk environment process thread", "the edge"),
     Seam("nicegold_ops.audit.checkpoint", "disk", "publishes what was signed, where others cannot write"),
+    Seam("nicegold_ops.commands._servers", "network", "asks whether a trace store is there"),
     Seam("nicegold_ops.commands.work", "random.random", "shippers that failed together do not try together"),
     Seam("nicegold_ops.config", "disk os.path.expanduser", "reads nicegold.toml; ~ is allowed in its paths"),
     Seam("nicegold_ops.reference", "os.path.expanduser", "~ is allowed in the path of a secret"),

@@ -13,17 +13,17 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
-from typing import Literal
 
 import click
-import msgspec
 import sqlalchemy as sa
 from rich.text import Text
 
 from nicegold import engine, pure
+from nicegold_ops.commands._finding import Finding, Status
 from nicegold_ops.commands._options import CONFIGURATION, config_option, json_option, state_option
 from nicegold_ops.commands._output import answer, console, moment, table
 from nicegold_ops.commands._runs import journal_in, opened
+from nicegold_ops.commands._servers import servers
 from nicegold_ops.config import Settings, installed, load
 from nicegold_ops.errors import DataError, NicegoldError, in_one_line
 from nicegold_ops.journal import Run, all_runs, journal_path, read
@@ -36,8 +36,6 @@ from nicegold_ops.vault.health import OLDEST, health_of
 from nicegold_ops.vault.login import Door
 from nicegold_ops.vault.settings import VaultSettings
 
-Status = Literal["ok", "warn", "fail"]
-
 _COLOURS = {"ok": "green", "warn": "yellow", "fail": "bold red"}
 _GIGABYTE = 10**9
 #: Free bytes below which a run should not begin, and below which it should not be left alone.
@@ -49,15 +47,6 @@ _RUNS = 5
 #: ns that a file's time may be ahead of UTC, where a file system keeps local time.
 _ZONES = 86_400 * 10**9
 _REQUIREMENT = re.compile(r"(?P<name>[\w.-]+)[^;]*(?:;.*extra == ['\"](?P<extra>\w+)['\"])?")
-
-
-class Finding(msgspec.Struct, frozen=True):
-    """What was looked at, how it is, and the way out if it is not well."""
-
-    about: str
-    status: Status
-    says: str
-    way_out: str = ""
 
 
 @click.command()
@@ -168,6 +157,7 @@ def _configured(config: Path, state: Path | None) -> Iterator[Finding]:
         )
         yield from _vault(settings.vault)
         yield from _secrets(settings)
+        yield from _servers(settings)
         store = settings if state is None and settings.run.store else None
         state = state or settings.run.state
     if state is not None:
@@ -216,6 +206,17 @@ def _secrets(settings: Settings) -> Iterator[Finding]:
         yield Finding("secrets", "ok", f"{len(wanted) - len(failed)} can be read")
 
 
+def _servers(settings: Settings) -> Iterator[Finding]:
+    """Those whose keys are behind a wrapping are not asked."""
+    if settings.vault is not None and settings.vault.wrapped:
+        return
+    secrets = Secrets(settings.vault, Local(os.environ))
+    try:
+        yield from servers(settings, secrets)
+    finally:
+        secrets.close()
+
+
 def _is_behind_a_wrapping(settings: Settings) -> bool:
     password = settings.run.store_password
     is_in_vault = settings.run.store_role or (password is not None and password.scheme == "vault")
@@ -230,8 +231,13 @@ def _references(settings: Settings) -> dict[str, Reference]:
         for name, value in plugin.values.items()
         if isinstance(value, Reference)
     }
-    password = settings.run.store_password
-    return found if password is None else {"[run] store_password": password, **found}
+    others = {
+        "[run] store_password": settings.run.store_password,
+        "[traces] key": settings.traces.key if settings.traces else None,
+        "[elasticsearch] api_key": settings.elasticsearch.api_key if settings.elasticsearch else None,
+        "[audit] signing_key": settings.audit.signing_key if settings.audit else None,
+    }
+    return {name: each for name, each in others.items() if each is not None} | found
 
 
 def _unread(secrets: Secrets, reference: Reference) -> str:

@@ -65,6 +65,12 @@ class AuditStream:
         self._ask("PUT", f"/_index_template/{self.name}", body)
         return has_policy
 
+    def version(self) -> str:
+        """The server's; not by `GET /`, which some of them do not serve. Raises Busy or Refused."""
+        answer = self._ask("GET", "/_nodes/_local?filter_path=nodes.*.version", None)
+        found: str = next(iter(answer["nodes"].values()))["version"]
+        return found
+
     def send(self, documents: Sequence[Document]) -> Arrived:
         """Have all of *documents* there, or raise; after Busy any part of them may be.
 

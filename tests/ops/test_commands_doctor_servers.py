@@ -1,0 +1,64 @@
+"""What `nicegold doctor` says of the servers that a configuration names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.ops.audit.test_checkpoint import pem
+from tests.ops.commandline import Shell, market_in
+from tests.services.elasticsearch import elasticsearch
+from tests.services.jaeger import jaeger
+
+
+@pytest.fixture
+def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Shell:
+    market_in(tmp_path, bars=10)
+    monkeypatch.chdir(tmp_path)
+    return Shell(tmp_path, capsys)
+
+
+def looked(shell: Shell, about: str, table: str) -> tuple[str, str, str]:
+    """What is said of *about*, with *table* in the configuration."""
+    path = shell.folder / "nicegold.toml"
+    path.write_text(f"{path.read_text().partition('[elasticsearch]')[0].partition('[traces]')[0]}\n{table}\n")
+    found = {each["about"]: each for each in shell("doctor", "--json", "-").json}
+    return found[about]["status"], found[about]["says"], found[about].get("way_out", "")
+
+
+@pytest.mark.slow
+def test_servers_that_are_there_are_well_and_those_that_are_gone_are_named(shell):
+    with elasticsearch("9.0.8") as node:
+        there = f'[elasticsearch]\nurl = "{node.url}"'
+        assert ("ok", f"9.0.8 at {node.url}", "") == looked(shell, "elasticsearch", there)
+        node.kill()
+        status, says, way_out = looked(shell, "elasticsearch", there)
+        assert ("fail", True, True) == (status, "does not answer" in says, way_out.startswith("start it"))
+    with jaeger() as traces:
+        there = f'[traces]\nendpoint = "{traces.otlp}"'
+        assert ("ok", traces.otlp, "") == looked(shell, "traces", there)
+        wrong = looked(shell, "traces", f'[traces]\nendpoint = "{traces.otlp}/no"')
+        assert ("fail", True) == (wrong[0], "answers 404, so it takes no spans there" in wrong[1])
+        traces.kill()
+        gone = looked(shell, "traces", there)
+        assert ("fail", True) == (gone[0], "refused" in gone[1])
+
+
+def test_a_key_that_signs_is_well_and_where_nothing_is_published_that_is_said(shell):
+    (shell.folder / "audit.pem").write_text(pem().reveal())
+    (shell.folder / "audit.pem").chmod(0o600)
+    table = f'[audit]\nsigning_key = "file:{shell.folder}/audit.pem"'
+
+    status, says, _ = looked(shell, "audit", table)
+    assert ("warn", True) == (status, "nothing is published" in says)
+    status, says, _ = looked(shell, "audit", 'publish = "nowhere/published.jsonl"')
+    assert ("fail", True) == (status, says.endswith("nowhere is no folder"))
+
+
+def test_a_key_that_is_none_is_named_and_not_repeated(shell):
+    (shell.folder / "audit.pem").write_text("garbage")
+    status, says, _ = looked(shell, "audit", f'[audit]\nsigning_key = "file:{shell.folder}/audit.pem"')
+
+    assert ("fail", False) == (status, "garbage" in says)
+    assert "no private key of Ed25519" in says
