@@ -41,10 +41,12 @@ class Added(msgspec.Struct, frozen=True):
 
 
 def measure(count: int, rounds: int) -> Added:
-    """Watched and unwatched in turn on *count* bars, round by round."""
+    """Watched and read, and unwatched, in turn on *count* bars, round by round."""
     table = np.array(list(rows(count)), dtype=COLUMNS)
     walk = list(zip(*(table[name].tolist() for name in COLUMNS.names or ()), strict=True))
-    watched, unwatched = (Everything(watched=on, make=lambda: plugins(LOOKERS)) for on in (True, False))
+    watched, unwatched = (
+        Everything(watched=on, read=on, make=lambda: plugins(LOOKERS)) for on in (True, False)
+    )
     calls = watched(bars(walk)).calls
     seconds = in_turn(
         {

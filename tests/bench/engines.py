@@ -14,14 +14,18 @@ from nicegold.host import Host
 from nicegold.testing import unwatched
 from nicegold_ops import session
 from nicegold_ops.app import bootstrap, recorded
+from nicegold_ops.calls import CallLog
 from nicegold_ops.config import PluginSettings, RunSettings, Settings
 from nicegold_ops.journal import Journal, Run, open_journal, read
 from nicegold_ops.telemetry import Telemetry
+from nicegold_ops.witness import Witness
 from nicegold_plugins.brokers.paper import Paper
 from tests.bench.scenario import ACCOUNT, FEE, GOLD, Cross, Limit, Looker
 from tests.bench.walk import scratch
 
 Plugins = dict[str, object]
+#: Seconds of a call above which its cycle is kept, as in a session.
+_BUDGET = 0.05
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -50,17 +54,20 @@ class Alone:
 class Everything:
     """Journal on a real file and counters; with *watched*, every call of every plugin too.
 
-    *make* gives the plugins.
+    With *read*, a thread reads each call for the record and the traces, as in a session. *make* gives the
+    plugins.
     """
 
     def __init__(
         self,
         *,
         watched: bool,
+        read: bool = False,
         make: Callable[[], Plugins] = plugins,
         instruments: Iterable[Instrument] = (GOLD,),
     ) -> None:
         self._watched = watched
+        self._read = read
         self._make = make
         self._instruments = tuple(instruments)
 
@@ -78,9 +85,14 @@ class Everything:
             store, Run("bench", "backtest", 0), cause=telemetry.cause, durable=False, by_reference=True
         )
         telemetry.watch_read(journal.read)
-        record = recorded(journal, telemetry)
+        cycles = telemetry.cycles(every=1000, budget=_BUDGET)
+        witness = Witness(cycles, telemetry.cause, CallLog("bench"), budget=_BUDGET)
+        if self._read:
+            witness.start()
+        record = recorded(journal, telemetry, witness if self._read else None)
         portfolio = fold(bars, host, record, telemetry.cause, self._instruments, journal.read)
         journal.flush()
+        witness.close()
         calls = sum(hook.calls for hook in telemetry.summary())
         telemetry.close()
         store.dispose()

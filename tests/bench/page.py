@@ -131,7 +131,8 @@ def _row(race: Race, name: str) -> tuple[str, ...]:
 def added(added: Added) -> str:
     """What watching adds to a call."""
     return f"""
-With nine strategies on each bar, watching adds {added.nanoseconds:.0f} ns to a call here (half of the
+With nine strategies on each bar, and a thread beside it that reads each call for the record and the traces,
+watching adds {added.nanoseconds:.0f} ns to a call here (half of the
 rounds between {added.low:.0f} and {added.high:.0f}), where the bare loop does {added.bare:,.0f} bars a
 second. That is {added.scaled:.0f} ns where it does {REFERENCE:,.0f}, as on the machine for which the bound
 was set.
