@@ -129,3 +129,13 @@ def test_work_without_anything_to_do_says_what_to_add(shell):
     done = shell("work", "--once")
 
     assert (2, True) == (done.code, "add a table [elasticsearch] with its url" in done.err)
+
+
+def test_what_was_traded_is_shown_day_by_day_also_of_a_backtest(shell):
+    traded = shell("executions", "--json", "-").json
+    assert sum(each["trades"] for each in traded) == shell.json("result.json")["fills"]
+    assert "cross" in shell("executions").out
+
+    assert 0 == shell("backtest", "--json", "backtest.json").code
+    tested = shell("executions", "--json", "-").json
+    assert sum(each["trades"] for each in tested) == shell.json("backtest.json")["fills"]

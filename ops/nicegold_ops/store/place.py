@@ -5,7 +5,8 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from decimal import InvalidOperation
+from decimal import Decimal, InvalidOperation
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ from nicegold_ops.store.schema import prepare
 _POSTGRESQL = "postgresql+psycopg"
 _EXAMPLE = f"{_POSTGRESQL}://user@host/database"
 #: What libpq takes in a URL's query that must not be on record.
+#: What SQLite calls the sum of products of `Exact` columns.
+EXACT_SUM = "exact_sum"
 _SECRET = ("password", "sslpassword")
 #: A server that is gone is noticed within ten seconds; libpq's own words, so a URL's query may say otherwise.
 _CLIENT = {
@@ -125,6 +128,19 @@ def place_of(engine: sa.Engine) -> str:
     return engine.url.set(query={}).render_as_string()
 
 
+class _ExactSum:
+    """Adds up products of decimals that are text, as SQLite's own numbers are not exact."""
+
+    def __init__(self) -> None:
+        self._total = Decimal(0)
+
+    def step(self, *factors: Any) -> None:
+        self._total += prod(map(Decimal, factors))
+
+    def finalize(self) -> str:
+        return f"{self._total:f}"
+
+
 @contextmanager
 def written(engine: sa.Engine) -> Iterator[sa.Connection]:
     """A transaction, whole or not at all. Raises StoreFailed where it cannot be written."""
@@ -170,6 +186,8 @@ def _sqlite(path: Path | None, durable: bool, connect: Callable[[], sqlite3.Conn
         # pages of 32 KB took a third longer. Smaller ones save no more, and make a backtest's blocks slow to
         # write, which are some hundred thousand bytes. For a new file.
         connection.execute("PRAGMA page_size = 8192")
+        # The stubs know of integers only.
+        connection.create_aggregate(EXACT_SUM, -1, _ExactSum)  # type: ignore[arg-type]
         connection.execute("PRAGMA journal_mode = WAL")
         # What left nothing outside can be run again, so it need not survive the loss of power.
         connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'OFF'}")

@@ -10,13 +10,16 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterable
 from decimal import Decimal
+from functools import reduce
+from operator import mul
+from typing import Any
 
 import msgspec
 import sqlalchemy as sa
 
-from nicegold import Fill, OrderState, OrderType, Position, Side
+from nicegold import DAY, Fill, OrderState, OrderType, Position, Side
 from nicegold_ops.journal import Run
-from nicegold_ops.store.place import readable
+from nicegold_ops.store.place import EXACT_SUM, readable
 from nicegold_ops.store.rows import fill_in, order_in, position_in
 from nicegold_ops.store.tables import (
     blocks,
@@ -45,6 +48,27 @@ class StoredFill(msgspec.Struct, frozen=True):
     sequence: int
     fill: Fill
     busted: bool
+
+
+class Execution(msgspec.Struct, frozen=True):
+    """What a strategy traded on a *day* (ns UTC, its beginning) on one side of an instrument.
+
+    *quantity* is in lots, *value* the sum of lots times price.
+    """
+
+    day: int
+    strategy: str
+    symbol: str
+    side: Side
+    trades: int
+    quantity: Decimal
+    value: Decimal
+    commission: Decimal
+
+    @property
+    def price(self) -> Decimal:
+        """The average price of a lot."""
+        return self.value / self.quantity
 
 
 class StoredVeto(msgspec.Struct, frozen=True, kw_only=True):
@@ -192,9 +216,42 @@ def fills_between(
         return [_stored_fill(row) for row in connection.execute(query)]
 
 
+def executions(connection: sa.Connection, run: str, start: int, end: int) -> list[Execution]:
+    """What was traded in *run* from *start* until before *end*, in this order.
+
+    Without trades that were taken back, and those that it took over.
+    """
+    day = (fills.c.time - fills.c.time % sa.literal_column(str(DAY))).label("day")
+    groups = (day, fills.c.strategy, fills.c.symbol, fills.c.side)
+    sums = ((fills.c.quantity,), (fills.c.quantity, fills.c.price), (fills.c.commission,))
+    query = (
+        sa.select(*groups, sa.func.count(), *(_sum(connection.dialect.name, *each) for each in sums))
+        .where(fills.c.run == run, fills.c.time >= start, fills.c.time < end, fills.c.sequence > 0)
+        .where(~_is_busted())
+        .group_by(*groups)
+        .order_by(*groups)
+    )
+    with readable(connection.engine):
+        rows = connection.execute(query).all()
+    return [
+        Execution(day, strategy, symbol, Side(side), trades, *(Decimal(each) for each in totals))
+        for day, strategy, symbol, side, trades, *totals in rows
+    ]
+
+
+def _sum(database: str, *factors: sa.Column[Decimal]) -> sa.ColumnElement[Any]:
+    """The sum of the products of *factors*, digit by digit."""
+    if database == "sqlite":
+        return sa.Function(EXACT_SUM, *(sa.type_coerce(each, sa.Text) for each in factors), type_=sa.Text)
+    return sa.func.sum(reduce(mul, factors))
+
+
+def _is_busted() -> sa.Exists:
+    return sa.exists().where(busts.c.run == fills.c.run, busts.c.trade_id == fills.c.trade_id)
+
+
 def _fills() -> sa.Select[tuple[object, ...]]:
-    busted = sa.exists().where(busts.c.run == fills.c.run, busts.c.trade_id == fills.c.trade_id)
-    return sa.select(fills, busted.label("busted"))
+    return sa.select(fills, _is_busted().label("busted"))
 
 
 def _stored_fill(row: sa.Row[tuple[object, ...]]) -> StoredFill:

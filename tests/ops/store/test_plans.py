@@ -99,6 +99,10 @@ ASKED: dict[str, tuple[Ask, int]] = {
     "order_with_fills": (lambda connection: queries.order_with_fills(connection, RUN, "s-150000"), 2),
     "fills_between": (_fills, 100),
     "fills_between, second page": (_second(_fills, "after"), 100),
+    "executions": (
+        lambda connection: queries.executions(connection, RUN, 5 * EACH + 1_000, 5 * EACH + 1_500),
+        1,
+    ),
     "positions_of": (lambda connection: queries.positions_of(connection, RUN), 100),
     "newest_vetoes": (_vetoes, 100),
     "newest_vetoes, second page": (_second(_vetoes, "before"), 100),

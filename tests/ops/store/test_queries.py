@@ -4,15 +4,17 @@ from decimal import Decimal
 
 import pytest
 import sqlalchemy as sa
+from msgspec.structs import replace
 
-from nicegold import Event, Objection, OrderType, Vetoed
-from nicegold.testing import bar
+from nicegold import DAY, Event, Objection, OrderType, Side, Vetoed
+from nicegold.testing import START, bar
 from nicegold_ops.errors import DataError
 from nicegold_ops.journal import Journal, Run
 from nicegold_ops.store.place import open_store
 from nicegold_ops.store.projections import project
 from nicegold_ops.store.queries import (
     blocks_between,
+    executions,
     fills_between,
     newest_orders,
     newest_runs,
@@ -198,3 +200,20 @@ def test_a_number_that_is_none_is_an_error_that_names_the_store(tmp_path):
     with store.connect() as connection, pytest.raises(DataError, match=r"store\.sqlite cannot be read: "):
         newest_orders(connection, "a")
     store.dispose()
+
+
+def test_what_was_traded_adds_up_exactly_without_what_was_taken_back(store):
+    later = replace(fill(4), time=START + DAY, side=Side.SELL, quantity=Decimal("0.3"), price=Decimal("0.1"))
+    told(store, order(), fill(1), replace(fill(2), price=Decimal("2000.1")), fill(3), bust(3), later)
+
+    with store.connect() as connection:
+        first, second = executions(connection, "a", 0, START + 2 * DAY)
+        assert [second] == executions(connection, "a", START + DAY, START + 2 * DAY)
+        assert [] == executions(connection, "b", 0, START + 2 * DAY)
+
+    one = fill(1)
+    assert (2, 2 * one.quantity, 2 * one.commission) == (first.trades, first.quantity, first.commission)
+    assert one.quantity * (one.price + Decimal("2000.1")) == first.value
+    assert (one.price + Decimal("2000.1")) / 2 == first.price
+    assert (Side.SELL, Decimal("0.03"), Decimal("0.1")) == (second.side, second.value, second.price)
+    assert DAY == second.day - first.day
