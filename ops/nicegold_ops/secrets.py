@@ -89,7 +89,8 @@ class Secrets:
 
     def masked(self, text: str) -> str:
         """*text* with a mask for each secret that was read; what is shorter than four letters is left."""
-        for value in {each.reveal() for each in self._read}:
+        # A longer one first: it may hold another.
+        for value in sorted((each.reveal() for each in self._read), key=len, reverse=True):
             if len(value) >= _SHORTEST:
                 text = text.replace(value, MASK)
         return text

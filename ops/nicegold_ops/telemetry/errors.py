@@ -93,6 +93,10 @@ class Transport(HttpTransport):
         else:
             self.refused += 1
 
+    def _get_pool_options(self) -> dict[str, Any]:
+        # Each attempt that is made again is a warning of urllib3's on the terminal; and none goes elsewhere.
+        return {**super()._get_pool_options(), "retries": 0}
+
     def _handle_response(self, response: Any, envelope: Any) -> None:
         self.arrived += 200 <= response.status < 300
         super()._handle_response(response, envelope)
@@ -180,7 +184,8 @@ class Errors:
         if error is not None:
             self._put(self._failure((record.name,), error, f"{words}: {_words(error)}", record.name))
         else:
-            kind = (record.name, words)
+            # Before its arguments, which differ.
+            kind = (record.name, words if isinstance(record.msg, dict) else str(record.msg))
             self._put(Failure(kind, "", words, (), self._tags, self._trace(), record.name))
 
     def _failure(self, kind: tuple[str, ...], error: BaseException, words: str, logger: str) -> Failure:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
+import os
+import signal
 import socket
 import sys
 import threading
@@ -11,6 +13,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from nicegold import PluginFailed
 from nicegold_ops import session
@@ -21,7 +25,7 @@ from nicegold_ops.journal import Run, caused, payloads, read
 from nicegold_ops.telemetry.errors import Rate
 from nicegold_ops.telemetry.logs import Logs, logger
 from nicegold_ops.trace import trace_id
-from tests.ops.commandline import market_in
+from tests.ops.commandline import Shell, market_in, spawn
 from tests.services.bugsink import Bugsink, bugsink
 
 pytestmark = pytest.mark.slow
@@ -37,6 +41,10 @@ from nicegold import Bar, Secret, hookimpl, plugin
 @plugin
 class Careless:
     key: Secret
+
+    @hookimpl
+    def shutdown(self) -> None:
+        raise TimeoutError("does not want to end")
 
     @hookimpl
     def on_bar(self, bar: Bar) -> None:
@@ -103,8 +111,8 @@ def test_a_plugin_that_fails_all_the_time_is_one_issue_with_what_leads_to_it(ser
     assert ("careless.py", "Careless.on_bar", LINE) == (frame["filename"], frame["function"], frame["lineno"])
     assert frame["in_app"]
     assert app.errors is not None
-    assert len(failed) - 2 == app.errors.dropped()["rate_limited"]
-    assert 3 == app.errors.exported()
+    assert len(failed) - 3 == app.errors.dropped()["rate_limited"]
+    assert 4 == app.errors.exported()
 
 
 def test_neither_a_variable_nor_a_secret_gets_out(server, tmp_path, monkeypatch):
@@ -187,7 +195,7 @@ def test_a_server_that_is_stopped_changes_nothing(expected, tmp_path, monkeypatc
         record = on_record(app)
     assert app.errors is not None
     assert lines(expected) == lines(record)
-    assert 3 == app.errors.dropped()["refused"]
+    assert 4 == app.errors.dropped()["refused"]
 
 
 def test_a_server_that_never_answers_changes_nothing_and_holds_the_end_for_seconds_at_most(
@@ -200,7 +208,71 @@ def test_a_server_that_never_answers_changes_nothing_and_holds_the_end_for_secon
 
     assert app.errors is not None
     assert lines(expected) == lines(record)
-    assert 3 == app.errors.dropped()["unsent"]
+    assert 4 == app.errors.dropped()["unsent"]
+
+
+# The commands.
+
+
+@pytest.fixture
+def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Shell:
+    monkeypatch.chdir(tmp_path)
+    return Shell(tmp_path, capsys)
+
+
+def private_key() -> str:
+    private = Ed25519PrivateKey.generate()
+    return private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+
+
+def sent_of(server: Bugsink, mode: str) -> list[str]:
+    """What the errors of commands in this *mode* said."""
+    events = [event for issue in server.issues() for event in issue.events]
+    return [
+        event.data["exception"]["values"][0]["value"]
+        for event in events
+        if event.tags.get("mode") == mode and "plugin" not in event.tags and "exception" in event.data
+    ]
+
+
+def test_what_ends_a_command_is_sent_before_its_process_ends(server, shell, monkeypatch):
+    monkeypatch.setenv("DSN", server.dsn)
+    monkeypatch.setenv("SIGNING_KEY", private_key())
+    path = market_in(shell.folder)
+    path.write_text(
+        path.read_text() + '\n[errors]\ndsn = "env:DSN"\n[audit]\nsigning_key = "env:SIGNING_KEY"\n'
+    )
+    shell("run", "--set", "run.mode=paper")
+
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        run = shell("run", "--set", "run.mode=paper", "--set", f"run.metrics_port={port}")
+        work = shell("work", "--metrics-port", str(port))
+
+    assert (2, 2) == (run.code, work.code), (run.err, work.err)
+    for mode in ("work", "paper"):
+        assert str(port) in sent_of(server, mode)[-1]
+
+
+def test_a_session_that_is_told_to_stop_sends_what_goes_wrong_at_its_end_too(server, tmp_path, monkeypatch):
+    path = market_in(tmp_path, bars=20_000)
+    options = (*WITH_CARELESS, *sending(monkeypatch, server.dsn), "errors.environment=stopped")
+    path.write_text(path.read_text() + "\n[errors]\n[plugins.careless]\n")
+    set_to = [word for option in ("run.mode=paper", "run.pace=100", *options) for word in ("--set", option)]
+
+    with spawn(tmp_path, "run", *set_to, env={**os.environ, "PYTHONPATH": str(tmp_path)}) as process:
+        assert process.stdout is not None
+        said = process.stdout.readline()
+        process.send_signal(signal.SIGTERM)
+        _, err = process.communicate(timeout=60)
+
+    events = [
+        event.data for issue in server.issues() for event in issue.events if issue.type == "TimeoutError"
+    ]
+    assert (0, "") == (process.returncode, err), said
+    assert ["does not want to end"] == [
+        event["exception"]["values"][0]["value"] for event in events if event["environment"] == "stopped"
+    ]
 
 
 # Without a server.
