@@ -61,8 +61,6 @@ class Kept(msgspec.Struct, frozen=True):
     """Where a plugin failed, in the cycle of the input *cause*."""
 
     cause: int
-    plugin: str
-    hook: str
     stack: tuple[Place, ...]
 
 
@@ -97,9 +95,10 @@ class Transport(HttpTransport):
         # Each attempt that is made again is a warning of urllib3's on the terminal; and none goes elsewhere.
         return {**super()._get_pool_options(), "retries": 0}
 
-    def _handle_response(self, response: Any, envelope: Any) -> None:
-        self.arrived += 200 <= response.status < 300
-        super()._handle_response(response, envelope)
+    def _send_request(self, *arguments: Any, **options: Any) -> None:
+        refused = self.refused
+        super()._send_request(*arguments, **options)
+        self.arrived += self.refused == refused
 
 
 class Rate:
@@ -149,7 +148,8 @@ class Errors:
         self._trace = trace
         self._mask = mask
         self._rate = Rate(clock)
-        self._stacks: deque[Kept] = deque(maxlen=_STACKS)
+        #: By plugin, hook and type, the first of which the engine has not told yet.
+        self._stacks: dict[tuple[str, str, str], Kept] = {}
         self._waiting: deque[Failure] = deque()
         self._handed = 0
         self._lost = {"rate_limited": 0, "queue_full": 0, "unsent": 0, "failed": 0}
@@ -172,7 +172,11 @@ class Errors:
     def failed(self, hook: str, plugin: str, error: BaseException) -> None:
         """Keep where *plugin* failed, until the engine tells of it."""
         with suppress(Exception):
-            self._stacks.append(Kept(self._cause[0], plugin, hook, _stack(error)))
+            kind = (plugin, hook, type(error).__name__)
+            if kind not in self._stacks:
+                if len(self._stacks) >= _STACKS:
+                    self._stacks.clear()
+                self._stacks[kind] = Kept(self._cause[0], _stack(error))
 
     def crashed(self, error: BaseException) -> None:
         """*error* ends the process."""
@@ -198,7 +202,8 @@ class Errors:
         """In the cycle of the input *cause* these *events* were told; the failures among them are sent."""
         for event in events:
             if isinstance(event, PluginFailed):
-                self._put(self._plugin_failed(cause, event))
+                with suppress(Exception):
+                    self._put(self._plugin_failed(cause, event))
 
     def _plugin_failed(self, cause: int, event: PluginFailed) -> Failure:
         found = _TYPE.fullmatch(event.error)
@@ -207,22 +212,24 @@ class Errors:
         tags = {**self._tags, "plugin": event.plugin, "hook": event.hook, "plugin.kind": kind}
         if kind == "strategy":
             tags["strategy"] = event.plugin
+        same = (event.plugin, event.hook, name)
         return Failure(
-            (event.plugin, event.hook, name),
+            same,
             name,
             words,
-            self._stack_of(cause, event),
+            self._stack_of(cause, same),
             tags,
             trace_id(self._run, cause) if cause else "",
             f"{ROOT}.plugin.{event.plugin}",
         )
 
-    def _stack_of(self, cause: int, event: PluginFailed) -> tuple[Place, ...]:
+    def _stack_of(self, cause: int, kind: tuple[str, str, str]) -> tuple[Place, ...]:
         """Where it was raised; nothing for an answer that its hook does not allow."""
-        key = (cause, event.plugin, event.hook)
-        # tuple() is one step: others append meanwhile.
-        found = [each for each in tuple(self._stacks) if (each.cause, each.plugin, each.hook) == key]
-        return found[-1].stack if found else ()
+        kept = self._stacks.get(kind)
+        if kept is None or kept.cause > cause:
+            return ()
+        del self._stacks[kind]
+        return kept.stack if kept.cause == cause else ()
 
     # On its own.
 
@@ -371,7 +378,7 @@ def _event(failure: Failure, mask: Callable[[str], str]) -> SentryEvent:
         "level": "error",
         "logger": failure.logger,
         "tags": failure.tags,
-        "fingerprint": [mask(each) for each in (*failure.kind, *_at(failure.stack))],
+        "fingerprint": [mask(each) for each in failure.kind],
     }
     if failure.trace:
         event["contexts"] = {"trace": {"trace_id": failure.trace, "span_id": span_id(failure.trace)}}
