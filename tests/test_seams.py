@@ -48,6 +48,8 @@ SEAMS = (
     Seam("nicegold_ops.telemetry.flight", "disk", "a ring in a mapped file, which survives the process"),
     Seam("nicegold_ops.telemetry.logs", "disk", "the log's file"),
     Seam("nicegold_ops.telemetry.tracer", "threading.Thread", "nobody waits for the trace store"),
+    Seam("nicegold_ops.telemetry.errors", "threading.Thread", "nobody waits for who is sent errors"),
+    Seam("nicegold_ops.telemetry.errors", "time.monotonic", "how often one error is sent"),
     Seam("nicegold_ops.witness", "threading.Thread", "reads the recorder beside the trading thread"),
     Seam("nicegold_ops.telemetry.http", "network thread", "serves metrics and health"),
     Seam("nicegold_ops.telemetry.watch", "time.perf_counter", "looks whether the clock is the one C reads"),

@@ -19,7 +19,7 @@ import msgspec
 import pluggy
 
 from nicegold import hookspecs
-from nicegold.answers import NOTHING, Replies, Specification, add, answerer, failer
+from nicegold.answers import NOTHING, Replies, Reply, Specification, add, answerer, failer
 from nicegold.plugin import PROJECT
 
 Call: TypeAlias = Callable[..., Any]
@@ -27,6 +27,10 @@ Call: TypeAlias = Callable[..., Any]
 #: Asked once for each implementation, with the names of the hook and the plugin; returns the call
 #: that is made in its place. Whatever watching does, the result must be the same.
 Observe: TypeAlias = Callable[[str, str, Call], Call]
+
+#: Shown what an implementation raised, with the names of the hook and the plugin, while its traceback is
+#: at hand; on the thread that called. It never raises.
+Failed: TypeAlias = Callable[[str, str, BaseException], object]
 
 #: The name under which the engine itself objects, cancels and flattens; no plugin may have it.
 ENGINE = "engine"
@@ -71,11 +75,15 @@ def installed() -> dict[str, EntryPoint]:
 class Host:
     """The enabled plugins, and one guarded call for each hook.
 
-    *observe* is required: a host that nobody watches cannot be built.
+    *observe* is required: a host that nobody watches cannot be built. *failed* costs a call that succeeds
+    nothing.
     """
 
-    def __init__(self, observe: Observe, plugins: Mapping[str, object]) -> None:
+    def __init__(
+        self, observe: Observe, plugins: Mapping[str, object], *, failed: Failed | None = None
+    ) -> None:
         self._observe = observe
+        self._failed = failed
         self._manager = _Manager(PROJECT)
         self._manager.add_hookspecs(hookspecs)
         self._specs = _specifications()
@@ -93,7 +101,8 @@ class Host:
     def each(self, hook: str) -> dict[str, Callable[..., Replies]]:
         """The same, one plugin at a time: for hooks whose arguments differ by plugin."""
         return {
-            single.plugin: _compile(self._specs[hook], [single], first=True) for single in self._single[hook]
+            single.plugin: _compile(self._specs[hook], [single], True, self._failed)
+            for single in self._single[hook]
         }
 
     def implements(self, hook: str) -> bool:
@@ -165,7 +174,7 @@ class Host:
 
     def _compile(self, hook: str) -> Callable[..., Replies]:
         first = bool(getattr(self._manager.hook, hook).spec.opts["firstresult"])
-        return _compile(self._specs[hook], self._single[hook], first)
+        return _compile(self._specs[hook], self._single[hook], first, self._failed)
 
 
 class _Manager(pluggy.PluginManager):
@@ -249,7 +258,7 @@ def _first_line_about(name: str, error: pluggy.PluginValidationError) -> str:
 
 
 def _compile(
-    spec: Specification, implementations: Sequence[_Implementation], first: bool
+    spec: Specification, implementations: Sequence[_Implementation], first: bool, failed: Failed | None
 ) -> Callable[..., Replies]:
     """One function for *spec*, unrolled: a loop and a list on each call would double its cost."""
     if not implementations:
@@ -265,12 +274,24 @@ def _compile(
     names: dict[str, Any] = {"NOTHING": NOTHING, "add": add}
     for number, each in enumerate(implementations):
         names[f"call_{number}"] = each.call
-        names[f"failed_{number}"] = failer(spec, each.plugin)
+        names[f"failed_{number}"] = _failer(spec, each.plugin, failed)
         names[f"answered_{number}"] = answerer(spec, each.plugin)
     # Only hook names, argument names and numbers reach the source; all are identifiers by now.
     exec(_code(spec.__name__, source), names)  # noqa: S102
     compiled: Callable[..., Replies] = names[spec.__name__]
     return compiled
+
+
+def _failer(spec: Specification, plugin: str, failed: Failed | None) -> Callable[[BaseException], Reply]:
+    make, hook = failer(spec, plugin), spec.__name__
+    if failed is None:
+        return make
+
+    def shown(error: BaseException) -> Reply:
+        failed(hook, plugin, error)
+        return make(error)
+
+    return shown
 
 
 @lru_cache(maxsize=256)

@@ -17,7 +17,7 @@ from msgspec.structs import replace
 
 from nicegold import Account, Event, Instrument, Portfolio, Snapshot, Source, Started, parse_timeframe
 from nicegold.engine import Engine
-from nicegold.host import Enabled, Host, PluginRefused
+from nicegold.host import Enabled, Failed, Host, PluginRefused
 from nicegold.sessions import SECOND
 from nicegold_ops.calls import CallLog
 from nicegold_ops.config import Resolve, Settings, build
@@ -40,6 +40,7 @@ from nicegold_ops.valuation import Valuation
 from nicegold_ops.witness import Witness
 
 if TYPE_CHECKING:
+    from nicegold_ops.telemetry.errors import Errors
     from nicegold_ops.telemetry.tracer import Tracer
 
 #: Under this name the pager watches; a configured plugin cannot have it.
@@ -77,6 +78,8 @@ class App:
     fence: Fence | None = None
     #: Reads how plugins are called, in a session.
     witness: Witness | None = None
+    #: Sends what goes wrong in a session, where it is asked for.
+    errors: Errors | None = None
     #: Where the last live run ended, and this one goes on.
     resumed: Snapshot | None = None
 
@@ -108,6 +111,8 @@ class App:
             self.store.dispose()
             if self.fence is not None:
                 self.fence.close()
+            if self.errors is not None:
+                self.errors.close()
             self.secrets.close()
 
 
@@ -139,7 +144,11 @@ def bootstrap(
         secrets = Secrets(settings.vault, Local(os.environ))
         undo.callback(secrets.close)
         resolve = resolve or (secrets.resolve if answers is None else secrets.resolve_if_there)
-        host = _host(settings, run, telemetry, pager, answers, resolve)
+        errors = _errors(settings, run, telemetry, secrets) if leaves else None
+        if errors is not None:
+            undo.callback(errors.close)
+        failed = None if errors is None else errors.failed
+        host = _host(settings, run, telemetry, pager, answers, resolve, failed)
         sources = _sources(host)
         if store is None:
             store = open_journal(journal_of(settings, secrets), durable=leaves)
@@ -151,7 +160,7 @@ def bootstrap(
         account = Account(settings.run.cash, settings.run.currency)
         resumed = _resumed(store, run, account, settings) if run.mode == "live" else None
         log = CallLog(run.run)
-        witness = _witness(settings, run, telemetry, log, secrets) if leaves else None
+        witness = _witness(settings, run, telemetry, log, secrets, errors) if leaves else None
         journal = _journal(store, run, telemetry, again, fence, log)
         secrets.keep()
         undo.pop_all()
@@ -201,6 +210,7 @@ def bootstrap(
         resolve=resolve,
         fence=fence,
         witness=witness,
+        errors=errors,
         resumed=resumed,
     )
 
@@ -226,13 +236,47 @@ def _resumed(store: sa.Engine, run: Run, account: Account, settings: Settings) -
     return last_state(store, run, account, settings.instruments)
 
 
-def _witness(settings: Settings, run: Run, telemetry: Telemetry, log: CallLog, secrets: Secrets) -> Witness:
+def _errors(settings: Settings, run: Run, telemetry: Telemetry, secrets: Secrets) -> Errors | None:
+    if settings.errors is None:
+        return None
+    # Sentry's SDK is imported where it is used.
+    from nicegold_ops.telemetry.errors import errors_to
+
+    errors = errors_to(
+        settings.errors,
+        secrets,
+        tags={"run": run.run, "mode": run.mode},
+        run=run.run,
+        cause=telemetry.cause,
+        kinds=telemetry.kind_of,
+        trace=telemetry.trace,
+    )
+    telemetry.watch_exports("error", errors.exported)
+    telemetry.watch_losses(
+        {("error", reason): partial(_dropped, errors, reason) for reason in errors.dropped()}
+    )
+    errors.start()
+    return errors
+
+
+def _dropped(errors: Errors, reason: str) -> int:
+    return errors.dropped()[reason]
+
+
+def _witness(
+    settings: Settings,
+    run: Run,
+    telemetry: Telemetry,
+    log: CallLog,
+    secrets: Secrets,
+    errors: Errors | None,
+) -> Witness:
     """Nobody asked for traces: then it keeps what goes on record."""
     traces = settings.traces
     tracer = None if traces is None else _tracer(traces, run, telemetry, secrets)
     budget = _BUDGET if traces is None else traces.budget
     cycles = telemetry.cycles(every=0 if traces is None else traces.every, budget=budget)
-    witness = Witness(cycles, telemetry.cause, log, budget=budget, tracer=tracer)
+    witness = Witness(cycles, telemetry.cause, log, budget=budget, tracer=tracer, errors=errors)
     telemetry.watch_losses(
         {
             ("call", "overwritten"): lambda: cycles.missed,
@@ -292,10 +336,11 @@ def _host(
     pager: Pager | None,
     answers: Answers | None,
     resolve: Resolve,
+    failed: Failed | None,
 ) -> Host:
     plugins = _plugins(settings, pager, answers, resolve)
     try:
-        host = Host(telemetry.observe, plugins)
+        host = Host(telemetry.observe, plugins, failed=failed)
     except PluginRefused as error:
         raise PluginError(str(error)) from None
     _refuse_unsafe(host, run)

@@ -28,7 +28,7 @@ from nicegold_ops.reference import Reference
 from nicegold_ops.setting import Setting, settings_of, shown, words
 from nicegold_ops.ship.settings import ElasticsearchSettings
 from nicegold_ops.suggest import did_you_mean, nearest
-from nicegold_ops.telemetry.settings import TraceSettings
+from nicegold_ops.telemetry.settings import ErrorSettings, TraceSettings
 from nicegold_ops.toml import Document, Key, Place, key_to_toml, table_to_toml, to_toml
 from nicegold_ops.vault.settings import VaultSettings
 
@@ -145,6 +145,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     text: str
     vault: VaultSettings | None = None
     traces: TraceSettings | None = None
+    errors: ErrorSettings | None = None
     elasticsearch: ElasticsearchSettings | None = None
     audit: AuditSettings | None = None
 
@@ -267,6 +268,7 @@ class _Reading:
             self._note((), "there is no instrument; add a table such as [instruments.XAUUSD]")
         plugins = [self._plugin(key, instruments) for key in self._tables_of("plugins")]
         traces = self._optional("traces", TraceSettings)
+        errors = self._optional("errors", ErrorSettings)
         elasticsearch = self._optional("elasticsearch", ElasticsearchSettings)
         audit = self._optional("audit", AuditSettings)
         if self._problems or run is None:
@@ -278,6 +280,7 @@ class _Reading:
             text="\n".join(self._written),
             vault=vault,
             traces=traces,
+            errors=errors,
             elasticsearch=elasticsearch,
             audit=audit,
         )
@@ -433,7 +436,7 @@ class _Reading:
             self._note(place, f"{_title(key)} instrument is {shown(symbol)}, which is not configured{hint}")
 
 
-_TABLES = ("run", "vault", "instruments", "plugins", "traces", "elasticsearch", "audit")
+_TABLES = ("run", "vault", "instruments", "plugins", "traces", "errors", "elasticsearch", "audit")
 _USE = Setting("use", str)
 _HOURS = Annotated[
     str,

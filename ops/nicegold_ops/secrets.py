@@ -11,12 +11,15 @@ from nicegold import Secret
 from nicegold_ops.credentials import Login
 from nicegold_ops.errors import ConfigurationError, NicegoldError
 from nicegold_ops.reference import Reference
+from nicegold_ops.report.secrets import MASK
 from nicegold_ops.telemetry.logs import logger
 from nicegold_ops.vault.settings import VaultSettings
 from nicegold_ops.vault.vault import Lent, Vault
 
 #: Bytes of a file; what is longer is no secret, and might never end.
 LONGEST = 65_536
+#: Letters of a secret that is masked: what is shorter is in other words too.
+_SHORTEST = 4
 _log = logger("secrets")
 
 
@@ -74,11 +77,25 @@ class Secrets:
         self._local = local
         #: None without a table [vault].
         self.vault = None if vault is None else Vault(vault, local.resolve)
+        self._read: list[Secret] = []
         #: When what is in Vault was made (s UTC), by its reference.
         self.created: dict[str, float] = {}
 
     def resolve(self, reference: Reference) -> Secret:
         """Raises ConfigurationError or VaultFailed, which goes on after the setting's name."""
+        secret = self._resolved(reference)
+        self._read.append(secret)
+        return secret
+
+    def masked(self, text: str) -> str:
+        """*text* with a mask for each secret that was read; what is shorter than four letters is left."""
+        # A longer one first: it may hold another.
+        for value in sorted((each.reveal() for each in self._read), key=len, reverse=True):
+            if len(value) >= _SHORTEST:
+                text = text.replace(value, MASK)
+        return text
+
+    def _resolved(self, reference: Reference) -> Secret:
         if reference.scheme != "vault":
             return self._local.resolve(reference)
         if self.vault is None:

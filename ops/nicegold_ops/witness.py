@@ -1,7 +1,8 @@
 """Reads the flight recorder while a session goes on, and tells what is worth telling.
 
 On a thread of its own, which nobody waits for: a cycle that mattered goes on record beside the journal, and
-to the trace store. What follows from a cycle, and not how long reading takes, decides whether it is kept.
+to the trace store; a plugin's failure goes to where errors are sent. What follows from a cycle, and not how
+long reading takes, decides whether it is kept.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from nicegold_ops.calls import CallLog
 from nicegold_ops.telemetry.cycles import Cycles
 
 if TYPE_CHECKING:
+    from nicegold_ops.telemetry.errors import Errors
     from nicegold_ops.telemetry.tracer import Tracer
 
 #: Of these nothing follows that somebody would look for.
@@ -31,7 +33,7 @@ class Witness:
     """Looks through *cycles*. *cause* is the cell with the number of the input in hand.
 
     *log* gets the cycles in which something was told, or a call took longer than *budget* seconds; *tracer*,
-    where there is a trace store, these and those that are kept as a sample.
+    where there is a trace store, these and those that are kept as a sample; *errors* what was told.
     """
 
     def __init__(
@@ -42,6 +44,7 @@ class Witness:
         *,
         budget: float,
         tracer: Tracer | None = None,
+        errors: Errors | None = None,
     ) -> None:
         #: Looks that failed; events that were told when too many waited.
         self.failed = self.unheard = 0
@@ -50,6 +53,7 @@ class Witness:
         self._log = log
         self._budget = round(budget * 1e9)
         self._tracer = tracer
+        self._errors = errors
         self._told: deque[tuple[int, Event]] = deque()
         self._rested = 0
         self._looks = 0
@@ -106,6 +110,9 @@ class Witness:
             # Before anything is read: what these led to is in the recorder by now.
             done = max(self._cause[0] - 1, self._rested)
             told = self._told_until(done)
+            if self._errors is not None:
+                for cause, events in told.items():
+                    self._errors.tell(cause, events)
             for cycle in self._cycles.take(done, told, thoroughly=thoroughly):
                 if cycle.cause in told or any(call.duration > self._budget for call in cycle.calls):
                     self._log.put(cycle)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache, wraps
@@ -226,6 +227,26 @@ def test_observe_is_asked_once_for_each_implementation_and_its_call_is_made():
 
     assert [("check_order", "a"), ("check_order", "b"), ("health", "a")] == sorted(asked)
     assert ["a.check_order", "b.check_order"] * 2 + ["a.health"] == made
+
+
+def test_what_a_plugin_raised_is_shown_with_its_traceback_and_still_answered():
+    @plugin
+    class Fails:
+        @hookimpl
+        def check_order(self, order: object) -> str:
+            raise LookupError("no limit")
+
+    shown: list[tuple[str, str, str]] = []
+
+    def failed(hook: str, name: str, error: BaseException) -> None:
+        shown.append((hook, name, traceback.extract_tb(error.__traceback__)[-1].name))
+
+    host = Host(unwatched, {"fails": Fails(), "agrees": Agrees()}, failed=failed)
+    together = host.call("check_order")(market_order(), None)
+    alone = host.each("check_order")["fails"](market_order(), None)
+
+    assert [("check_order", "fails", "check_order")] * 2 == shown
+    assert ["failed: LookupError: no limit"] * 2 == [replies[0].reason for replies in (together, alone)]
 
 
 def test_a_host_that_nobody_watches_cannot_be_built():

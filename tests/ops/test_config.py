@@ -488,7 +488,7 @@ def test_the_null_of_an_option_is_refused():
         ("[plugins.cross]", '[plugins."my cross"]', 'nicegold.toml:7: [plugins."my cross"] is no name for a plugin; use letters, digits, - and _'),
         ("[plugins.cross]", "[[plugins.cross]]", 'nicegold.toml:7: [plugins.cross] is [{use = "acme_cross", instrument = "XAUUSD", fast = 10, slow...; it must be a table'),
         ("[plugins.cross]", "[plugin.cross]", "nicegold.toml:7: there is no [plugin]; did you mean [plugins]?"),
-        ("[plugins.cross]", "[zzzz]", "nicegold.toml:7: there is no [zzzz]; there are [run], [vault], [instruments], [plugins], [traces], [elasticsearch], [audit]"),
+        ("[plugins.cross]", "[zzzz]", "nicegold.toml:7: there is no [zzzz]; there are [run], [vault], [instruments], [plugins], [traces], [errors], [elasticsearch], [audit]"),
         ('cash = "100000"', "", 'nicegold.toml:1: [run] needs "cash", a decimal number in quotes, such as "0.01"'),
         ('cash = "100000"', "cash = 100000.0", 'nicegold.toml:2: [run] cash is 100000.0; binary floats are not exact, so write it as a string: "100000.0"'),
         ('cash = "100000"', "cash = 0", "nicegold.toml:1: [run] cash is 0; it must be above 0 and below 1000000000000"),

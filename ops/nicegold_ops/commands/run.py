@@ -103,6 +103,10 @@ def _traded(
         with _ended_after(seconds, stop), shown(View(app, url), out):
             outcome = session.paper(app, stop=stop, lift_halt=lift_halt, adopt=adopt)
         return result_of(app, outcome, market_again(app))
+    except Exception as error:
+        if app.errors is not None:
+            app.errors.crashed(error)
+        raise
     finally:
         app.close()
 

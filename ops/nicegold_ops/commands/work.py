@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from threading import Event, Thread
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 import sqlalchemy as sa
@@ -30,6 +30,9 @@ from nicegold_ops.ship.collector import Collector
 from nicegold_ops.ship.shipper import Shipper
 from nicegold_ops.telemetry.http import Server
 from nicegold_ops.telemetry.logs import Logs
+
+if TYPE_CHECKING:
+    from nicegold_ops.telemetry.errors import Errors
 
 #: Seconds of a round: the longest wait, and requests that are not answered.
 _PATIENCE = 300.0
@@ -63,11 +66,12 @@ def command(
             undo.callback(store.dispose)
             secrets = Secrets(settings.vault, Local(os.environ))
             undo.callback(secrets.close)
+            errors = _errors(settings, secrets, undo)
             shipper = _shipper(settings, secrets, store, stop)
             notary = _notary(settings, secrets, store)
             secrets.keep()
             registry = CollectorRegistry()
-            registry.register(Collector(shipper, notary))
+            registry.register(Collector(shipper, notary, errors))
             server = Server(metrics_host, metrics_port, registry, partial(_alive, shipper, time.time_ns()))
             undo.callback(server.close)
             console().print(f"metrics at http://{metrics_host}:{server.port}/metrics", soft_wrap=True)
@@ -75,6 +79,19 @@ def command(
             _say(shipper, notary)
     finally:
         logs.close()
+
+
+def _errors(settings: Settings, secrets: Secrets, undo: ExitStack) -> Errors | None:
+    """What sends errors until *undo*, the one that ends this among them."""
+    if settings.errors is None:
+        return None
+    # Sentry's SDK is imported where it is used.
+    from nicegold_ops.telemetry.errors import errors_to
+
+    errors = errors_to(settings.errors, secrets, tags={"mode": "work"})
+    errors.start()
+    undo.push(lambda _, error, __: errors.end(error))
+    return errors
 
 
 def _shipper(settings: Settings, secrets: Secrets, store: sa.Engine, stop: Event) -> Shipper | None:

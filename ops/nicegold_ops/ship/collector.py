@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from prometheus_client import Metric as Family
 from prometheus_client.registry import Collector as Base
@@ -12,16 +13,25 @@ from nicegold_ops.errors import NicegoldError
 from nicegold_ops.ship.shipper import SINK, Shipper
 from nicegold_ops.telemetry import metrics
 
+if TYPE_CHECKING:
+    from nicegold_ops.telemetry.errors import Errors
+
 
 class Collector(Base):
-    """Asks *shipper*, and through it the store, and *notary* at each scrape."""
+    """Asks *shipper*, and through it the store, *notary* and *errors* at each scrape."""
 
-    def __init__(self, shipper: Shipper | None, notary: Notary | None) -> None:
+    def __init__(self, shipper: Shipper | None, notary: Notary | None, errors: Errors | None = None) -> None:
         self._shipper = shipper
         self._notary = notary
+        self._errors = errors
 
     def collect(self) -> Iterator[Family]:
         """Their families; how much is behind is left out where the store does not answer."""
+        if self._errors is not None:
+            yield metrics.TELEMETRY_EXPORTED.family([(("error",), self._errors.exported())])
+            yield metrics.TELEMETRY_DROPPED.family(
+                (("error", reason), count) for reason, count in self._errors.dropped().items()
+            )
         if self._notary is not None:
             yield metrics.AUDIT_CHECKPOINT.family([((), self._notary.newest / 1e9)])
         if self._shipper is not None:

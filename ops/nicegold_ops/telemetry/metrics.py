@@ -328,7 +328,7 @@ TELEMETRY_DROPPED = Metric(
 TELEMETRY_EXPORTED = Metric(
     "nicegold_telemetry_exported_total",
     "counter",
-    "What arrived where telemetry is sent: spans in the trace store.",
+    "What arrived where telemetry is sent: spans in the trace store, errors at Sentry.",
     ("signal",),
 )
 

@@ -1,4 +1,4 @@
-"""The table [traces] of nicegold.toml."""
+"""The tables [traces] and [errors] of nicegold.toml."""
 
 from __future__ import annotations
 
@@ -30,3 +30,18 @@ class TraceSettings(msgspec.Struct, frozen=True, kw_only=True):
     ] = "Authorization"
     every: Annotated[int, msgspec.Meta(ge=0, le=2**31, description="a whole number, 0 or above")] = 1000
     budget: Annotated[float, msgspec.Meta(gt=0, description="seconds, above 0")] = 0.05
+
+
+class ErrorSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Where errors of sessions and of `nicegold work` are sent: Sentry, or what takes the same.
+
+    *dsn* leads to the URL with a key that the server names for a project.
+    """
+
+    dsn: Reference
+    environment: Annotated[
+        str,
+        msgspec.Meta(
+            pattern=r"^[^\s/]{1,64}$", description="a name without spaces and slashes, 64 letters at most"
+        ),
+    ] = "production"
