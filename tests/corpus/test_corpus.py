@@ -24,6 +24,8 @@ from nicegold_ops.store.tables import blocks, runs
 from tests.corpus.states import journals, known, repeat, states, unpack
 from tests.services.postgresql import PostgreSQL, postgresql
 
+pytestmark = pytest.mark.slow
+
 EACH = pytest.mark.parametrize("journal", journals(), ids=lambda each: each.name)
 NEWEST = journals()[-1]
 

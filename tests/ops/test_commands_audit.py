@@ -10,6 +10,8 @@ import pytest
 
 from tests.ops.commandline import Shell, market_in
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def shell(

@@ -12,6 +12,8 @@ import pytest
 from tests.ops.commandline import Shell, market_in, spawned
 from tests.services.pgbackrest import PASSPHRASE, Site, site
 
+pytestmark = pytest.mark.slow
+
 USAGE, DATA, OTHER = 2, 3, 1
 
 

@@ -12,6 +12,8 @@ from tests.published.page import rows_missing
 from tests.published.runs import backtested
 from tests.shared import shared
 
+pytestmark = pytest.mark.slow
+
 HEAD = """
 [run]
 mode = "backtest"

@@ -20,6 +20,8 @@ from nicegold_ops.store.place import open_store
 from nicegold_ops.store.tables import blocks, checkpoints
 from tests.ops.test_witness import lived
 
+pytestmark = pytest.mark.slow
+
 
 def pem() -> Secret:
     key = Ed25519PrivateKey.generate()

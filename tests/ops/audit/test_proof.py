@@ -13,6 +13,8 @@ from nicegold_ops.audit.trail import documents
 from nicegold_ops.store.place import open_store
 from tests.ops.test_witness import lived
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[sa.Engine]:

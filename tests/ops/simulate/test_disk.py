@@ -28,6 +28,8 @@ from nicegold_ops.simulate.disk import Crashed, Disk, Fault
 from nicegold_ops.simulate.file import File
 from nicegold_ops.simulate.vfs import VfsUnavailable
 
+pytestmark = pytest.mark.slow
+
 SEEDS = range(3)
 TRANSACTIONS = 6
 #: Bytes of the two rows of a transaction: the second one takes more than a page.

@@ -23,6 +23,8 @@ from nicegold_ops.store.place import open_store
 from nicegold_ops.store.schema import HEAD, configuration, prepare
 from nicegold_ops.store.tables import metadata
 
+pytestmark = pytest.mark.slow
+
 #: Written by nicegold 0.1.
 EARLIER = Path(__file__).parent / "journal-0.1.sqlite"
 

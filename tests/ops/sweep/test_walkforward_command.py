@@ -15,6 +15,8 @@ LEANING = """
 from decimal import Decimal
 from nicegold import Bar, Portfolio, hookimpl, plugin, reach
 
+pytestmark = pytest.mark.slow
+
 @plugin
 class Leaning:
     instrument: str
