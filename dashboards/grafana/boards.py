@@ -43,6 +43,11 @@ class Board(msgspec.Struct, frozen=True):
 
 _LIVE_ONLY = "only a live feed has one"
 _ASKED_ONLY = "no broker here can be asked what its venue believes"
+_NO_WORK = "nicegold work does not run, or its configuration has no such table"
+_NO_VAULT = "nothing is lent by a Vault, or nothing of the kind"
+_NO_EXPORT = "there is no table [traces] or [errors]"
+#: Why there may be nothing where only what is beside trading would tell it.
+BESIDE = frozenset({_NO_WORK, _NO_VAULT, _NO_EXPORT})
 
 TRADING = Board(
     "nicegold-trading",
@@ -559,7 +564,7 @@ PLATFORM = Board(
             ),
             Panel(
                 title="How long ago did each component work?",
-                advice="engine is the trading thread's last price.",
+                advice="engine is the trading thread's last price; shipper and notary are of nicegold work.",
                 queries={"time() - nicegold_heartbeat_timestamp_seconds{@}": "{{component}}"},
                 unit="s",
                 shape="number",
@@ -588,6 +593,43 @@ PLATFORM = Board(
                 },
                 unit="percentunit",
                 limits=(0.5, 0.8),
+            ),
+        ],
+        "Vault": [
+            Panel(
+                title="How much of what Vault lends is left?",
+                advice="As a part of what was lent. It is renewed when a third is left; below a quarter see "
+                "NicegoldVaultTokenExpiring and NicegoldVaultLeaseExpiring. At 0 a session takes no new risk.",
+                queries={
+                    "(nicegold_vault_token_expiry_timestamp_seconds{@} - time()) / nicegold_vault_token_ttl_seconds{@}": (
+                        "token {{instance}}"
+                    ),
+                    "(nicegold_vault_lease_expiry_timestamp_seconds{@} - time()) / nicegold_vault_lease_ttl_seconds{@}": (
+                        "{{engine}}/{{role}} {{instance}}"
+                    ),
+                },
+                unit="percentunit",
+                limits=(0.25,),
+                less_is_worse=True,
+                may_be_empty=_NO_VAULT,
+            ),
+            Panel(
+                title="Does Vault renew what it has lent?",
+                advice="Logins, tokens and leases that came due. failure: see NicegoldVaultRenewalFailing.",
+                queries={
+                    "sum by (kind, outcome) (increase(nicegold_vault_renewals_total{@}[$__rate_interval]))": (
+                        "{{kind}} {{outcome}}"
+                    )
+                },
+                may_be_empty=_NO_VAULT,
+            ),
+            Panel(
+                title="How old is each secret?",
+                advice="Since its version was put into Vault. Change it there before it is older than your rules say; "
+                "the next start reads it.",
+                queries={"time() - nicegold_secret_created_timestamp_seconds{@}": "{{name}}"},
+                unit="s",
+                may_be_empty=_NO_VAULT,
             ),
         ],
         "What a person is told": [
@@ -622,13 +664,22 @@ PLATFORM = Board(
         "Telemetry itself": [
             Panel(
                 title="Is anything lost on the way here?",
-                advice="Log lines that could not be written, children of a metric beyond its bound.",
+                advice="By signal: see NicegoldTelemetryDropping; for call overwritten, NicegoldCallsOverwritten. Of one "
+                "error one a minute is sent, so error rate_limited is no fault.",
                 queries={
                     "sum by (signal, reason) (increase(nicegold_telemetry_dropped_total{@}[$__rate_interval]))": (
                         "{{signal}} {{reason}}"
                     )
                 },
-                width=12,
+            ),
+            Panel(
+                title="How much arrives elsewhere?",
+                advice="Spans in the trace store, errors where they are sent. None for long, and something is lost beside "
+                "it: nicegold doctor asks the trace store.",
+                queries={
+                    "sum by (signal) (increase(nicegold_telemetry_exported_total{@}[$__rate_interval]))": "{{signal}}"
+                },
+                may_be_empty=_NO_EXPORT,
             ),
             Panel(
                 title="Does the watching fail?",
@@ -636,7 +687,90 @@ PLATFORM = Board(
                 queries={
                     "sum by (signal) (increase(nicegold_telemetry_errors_total{@}[$__rate_interval]))": "{{signal}}"
                 },
+            ),
+        ],
+    },
+)
+
+DELIVERY = Board(
+    "nicegold-delivery",
+    "nicegold: delivery",
+    "Is the audit trail signed, and does it arrive where it is copied to?",
+    {
+        "The copy": [
+            Panel(
+                title="Does nicegold work answer?",
+                advice="no: see NicegoldWorkDown. The journal keeps what waits.",
+                queries={'up{job="nicegold-work", @}': "{{instance}}"},
+                shape="states",
+                width=6,
+                may_be_empty=_NO_WORK,
+            ),
+            Panel(
+                title="How many events have not arrived?",
+                advice="Falls while it catches up. Rises for long: see NicegoldAuditOutboxBacklog.",
+                queries={"nicegold_audit_outbox_records{@}": "{{instance}}"},
+                shape="number",
+                width=6,
+                may_be_empty=_NO_WORK,
+            ),
+            Panel(
+                title="How long has the oldest of them waited?",
+                advice="0 when none waits. From a minute on see NicegoldAuditOutboxBacklog.",
+                queries={
+                    "(time() - (nicegold_audit_outbox_oldest_timestamp_seconds{@} > 0)) "
+                    "or (nicegold_audit_outbox_oldest_timestamp_seconds{@} * 0)": "{{instance}}"
+                },
+                unit="s",
+                shape="number",
+                limits=(10, 60),
+                width=6,
+                may_be_empty=_NO_WORK,
+            ),
+            Panel(
+                title="How long ago did a round of the shipper go through?",
+                advice="Less than a second when all is well. See NicegoldAuditShipperSilent.",
+                queries={
+                    'time() - (nicegold_heartbeat_timestamp_seconds{@, component="shipper"} > 0)': "{{instance}}"
+                },
+                unit="s",
+                shape="number",
+                limits=(10, 60),
+                width=6,
+                may_be_empty=_NO_WORK,
+            ),
+            Panel(
+                title="What becomes of documents?",
+                advice="rejected: they are not taken as they are, see NicegoldAuditRejected. retried are requests: the "
+                "server does not answer, or has no room. duplicate is no fault, they were there.",
+                queries={
+                    "sum by (sink, result) (increase(nicegold_audit_ship_total{@}[$__rate_interval]))": (
+                        "{{sink}} {{result}}"
+                    )
+                },
+                width=24,
+                may_be_empty=_NO_WORK,
+            ),
+        ],
+        "Checkpoints": [
+            Panel(
+                title="How long ago was a checkpoint signed?",
+                advice="Old is no fault where nothing new is on record, as over a weekend.",
+                queries={"time() - (nicegold_audit_checkpoint_timestamp_seconds{@} > 0)": "{{instance}}"},
+                unit="s",
                 width=12,
+                may_be_empty=_NO_WORK,
+            ),
+            Panel(
+                title="How many looks at what is to be signed have been missed?",
+                advice="Since the last that went well. Above 3 see NicegoldAuditCheckpointStale.",
+                queries={
+                    '(time() - (nicegold_heartbeat_timestamp_seconds{@, component="notary"} > 0)) '
+                    "/ on (job, instance) nicegold_audit_checkpoint_interval_seconds{@}": "{{instance}}"
+                },
+                limits=(1.5, 3),
+                width=12,
+                may_be_empty=_NO_WORK,
             ),
         ],
     },
@@ -703,4 +837,4 @@ SLOS = Board(
     },
 )
 
-BOARDS = (TRADING, HOOKS, ORDERS, RISK, FEEDS, PLATFORM, SLOS)
+BOARDS = (TRADING, HOOKS, ORDERS, RISK, FEEDS, DELIVERY, PLATFORM, SLOS)

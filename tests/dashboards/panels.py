@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from dashboards.grafana.boards import BESIDE
 from tests.services.prometheus import Prometheus
 
 FOLDER = Path(__file__).parents[2] / "dashboards" / "grafana"
@@ -19,6 +20,16 @@ class Query(NamedTuple):
     panel: str
     expression: str
     may_be_empty: str
+
+    @property
+    def is_beside(self) -> bool:
+        """Whether it asks for what is beside trading: tests/alerts/test_delivery.py has an answer."""
+        return self.may_be_empty in BESIDE
+
+    @property
+    def is_live(self) -> bool:
+        """Whether only trading with a venue fills it: tests/alerts/test_firing.py has an answer."""
+        return bool(self.may_be_empty) and not self.is_beside
 
     @property
     def answerable(self) -> str:

@@ -864,3 +864,24 @@ def test_the_mistakes_in_the_docs_are_told_as_the_docs_say():
 )
 def test_exit_codes_are_stable(kind, code):
     assert code == kind.exit_code
+
+
+@pytest.mark.parametrize(
+    ("key", "expected"),
+    [
+        ('transit_key = "nicegold-audit"', ("nicegold-audit", None)),
+        ('signing_key = "file:/etc/nicegold/audit.pem"', (None, "file:/etc/nicegold/audit.pem")),
+    ],
+)
+def test_checkpoints_are_signed_by_a_key_that_is_in_vault_or_in_a_file(key, expected):
+    audit = parse(f"{BASE}\n[audit]\n{key}\n", "nicegold.toml").audit
+
+    assert audit is not None
+    assert expected == (audit.transit_key, audit.signing_key)
+
+
+def test_a_key_in_vault_has_a_name_of_letters_and_digits():
+    text = f'{BASE}\n[audit]\ntransit_key = "my key"\n'
+
+    with pytest.raises(ConfigurationError, match=r"\[audit\] transit_key .*a key's name, such as"):
+        parse(text, "nicegold.toml")

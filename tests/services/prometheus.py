@@ -75,13 +75,23 @@ def scraping(*targets: str) -> dict[str, Any]:
     }
 
 
-def deployed(*targets: str, alertmanagers: tuple[str, ...] = ()) -> dict[str, Any]:
-    """The configuration of ops/deploy with its rules, for *targets* that are scraped each second."""
+def deployed(
+    *targets: str, work: tuple[str, ...] = (), alertmanagers: tuple[str, ...] = ()
+) -> dict[str, Any]:
+    """The configuration of ops/deploy with its rules, for *targets* that are scraped each second.
+
+    They are sessions, and *work* is where `nicegold work` tells its metrics.
+    """
     ours: dict[str, Any] = yaml.safe_load(_DEPLOYED.read_text())
     rules = [str(_DEPLOYED.parent / each) for each in ours["rule_files"]]
     alerting = {**ours["alerting"], "alertmanagers": [{"static_configs": [{"targets": list(alertmanagers)}]}]}
     hurried = {**ours["global"], "scrape_interval": "1s", "evaluation_interval": "1s"}
-    return {**ours, **scraping(*targets), "global": hurried, "rule_files": rules, "alerting": alerting}
+    scraped = {"nicegold": targets, "nicegold-work": work}
+    jobs = [
+        {**job, "static_configs": [{"targets": list(scraped[job["job_name"]])}]}
+        for job in ours["scrape_configs"]
+    ]
+    return {**ours, "scrape_configs": jobs, "global": hurried, "rule_files": rules, "alerting": alerting}
 
 
 @contextmanager

@@ -73,6 +73,10 @@ class Notary:
         self._number, self._previous = 0, _FIRST
         #: When the newest checkpoint was made, ns UTC; 0 before the first.
         self.newest = 0
+        #: When a look at what is new last went well, ns UTC; 0 before the first.
+        self.beat = 0
+        #: Seconds between two looks while `run` goes on.
+        self.every = 0.0
         #: How often it could not.
         self.failures = 0
         for signed in stored(store):
@@ -80,6 +84,7 @@ class Notary:
 
     def run(self, wait: Callable[[float], bool], every: float) -> None:
         """Sign each *every* seconds until *wait*, which takes them, says to stop; then once more."""
+        self.every = every
         while not wait(every if self._attempt() else every / 4):
             pass
         self._attempt()
@@ -109,6 +114,7 @@ class Notary:
         """Sign; what keeps it from that, such as a sealed Vault, passes, and no chain is lost of it."""
         try:
             self.sign()
+            self.beat = self._wall()
         except (NicegoldError, OSError) as error:
             self.failures += 1
             _log.error("no checkpoint was signed", **{"event.reason": str(error)})

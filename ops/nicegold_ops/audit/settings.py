@@ -18,10 +18,12 @@ class AuditSettings(msgspec.Struct, frozen=True, kw_only=True):
     should be where whoever can write the journal cannot: what was cut off or rewritten is found by it.
     """
 
-    transit_key: Annotated[
-        str | None,
-        msgspec.Meta(pattern="^[A-Za-z0-9_.-]+$", description="a key's name, such as nicegold-audit"),
-    ] = None
+    transit_key: (
+        Annotated[
+            str, msgspec.Meta(pattern="^[A-Za-z0-9_.-]+$", description="a key's name, such as nicegold-audit")
+        ]
+        | None
+    ) = None
     transit_mount: str = "transit"
     signing_key: Reference | None = None
     every: Annotated[float, msgspec.Meta(ge=1, description="seconds, 1 or above")] = 60.0

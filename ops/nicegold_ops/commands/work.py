@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 import sqlalchemy as sa
+from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import CollectorRegistry
 
 from nicegold_ops.audit.checkpoint import Notary
@@ -71,7 +72,8 @@ def command(
             notary = _notary(settings, secrets, store)
             secrets.keep()
             registry = CollectorRegistry()
-            registry.register(Collector(shipper, notary, errors))
+            registry.register(Collector(shipper, notary, errors, secrets))
+            ProcessCollector(registry=registry)
             server = Server(metrics_host, metrics_port, registry, partial(_alive, shipper, time.time_ns()))
             undo.callback(server.close)
             console().print(f"metrics at http://{metrics_host}:{server.port}/metrics", soft_wrap=True)

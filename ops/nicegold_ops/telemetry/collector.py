@@ -134,7 +134,7 @@ class Collector(Base):
             ((name,), depth()) for name, depth in list(self.queues.items())
         )
         yield metrics.HEARTBEAT.family(((name,), beat / 1e9) for name, beat in list(self.heartbeats.items()))
-        yield metrics.BUILD_INFO.family([((_own_version(), platform.python_version()), 1)])
+        yield build_info()
 
     def _feed(self, totals: AllTotals) -> Iterator[Family]:
         yield metrics.FEED_MESSAGES.family(self._feeds.messages())
@@ -181,15 +181,7 @@ class Collector(Base):
             yield metrics.POSITION.family(self.books.positions())
 
     def _secrecy(self, totals: AllTotals) -> Iterator[Family]:
-        vault = self.secrets.vault if self.secrets else None
-        ends = vault.token_ends() if vault else None
-        yield metrics.VAULT_TOKEN_EXPIRY.family([] if ends is None else [((), ends)])
-        leases = vault.lease_ends() if vault else ()
-        yield metrics.VAULT_LEASE_EXPIRY.family(((mount, role), end) for mount, role, end in leases)
-        renewals = vault.renewals.copy() if vault else {}
-        yield metrics.VAULT_RENEWALS.family(renewals.items())
-        created = dict(self.secrets.created) if self.secrets else {}
-        yield metrics.SECRET_CREATED.family(((name,), time) for name, time in created.items())
+        yield from lent_to(self.secrets)
 
     def _told(self, totals: AllTotals) -> Iterator[Family]:
         yield metrics.NOTIFICATIONS.family(self._notices.told.samples())
@@ -212,6 +204,25 @@ class Collector(Base):
     def _last_tick(self, totals: AllTotals) -> float:
         ended = (total.ended for (hook, _), total in totals.items() if hook in TRADING)
         return self._recorder.seconds(max(ended, default=0))
+
+
+def build_info() -> Family:
+    """Which nicegold and which Python this is."""
+    return metrics.BUILD_INFO.family([((_own_version(), platform.python_version()), 1)])
+
+
+def lent_to(secrets: Secrets | None) -> Iterator[Family]:
+    """Until when and for how long Vault has lent *secrets* something, and how old what they read is."""
+    vault = secrets.vault if secrets else None
+    ends, ttl = (vault.token_ends(), vault.token_ttl()) if vault else (None, None)
+    yield metrics.VAULT_TOKEN_EXPIRY.family([] if ends is None else [((), ends)])
+    yield metrics.VAULT_TOKEN_TTL.family([] if ttl is None else [((), ttl)])
+    leases, ttls = (vault.lease_ends(), vault.lease_ttls()) if vault else ((), ())
+    yield metrics.VAULT_LEASE_EXPIRY.family(((mount, role), end) for mount, role, end in leases)
+    yield metrics.VAULT_LEASE_TTL.family(((mount, role), each) for mount, role, each in ttls)
+    yield metrics.VAULT_RENEWALS.family((vault.renewals.copy() if vault else {}).items())
+    created = dict(secrets.created) if secrets else {}
+    yield metrics.SECRET_CREATED.family(((name,), time) for name, time in created.items())
 
 
 def _outcomes(hook: str, total: Totals) -> list[tuple[str, int]]:

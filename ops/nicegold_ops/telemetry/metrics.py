@@ -240,10 +240,21 @@ VAULT_TOKEN_EXPIRY = Metric(
     "gauge",
     "When our token of Vault ends unless it is renewed; nothing while there is none, or if it never does.",
 )
+VAULT_TOKEN_TTL = Metric(
+    "nicegold_vault_token_ttl_seconds",
+    "gauge",
+    "For how long Vault last lent us this token; it is renewed when about two thirds of that are over.",
+)
 VAULT_LEASE_EXPIRY = Metric(
     "nicegold_vault_lease_expiry_timestamp_seconds",
     "gauge",
     "When what an engine of Vault has made for a role ends unless it is renewed.",
+    ("engine", "role"),
+)
+VAULT_LEASE_TTL = Metric(
+    "nicegold_vault_lease_ttl_seconds",
+    "gauge",
+    "For how long Vault last lent it.",
     ("engine", "role"),
 )
 VAULT_RENEWALS = Metric(
@@ -281,7 +292,12 @@ AUDIT_SHIP = Metric(
 AUDIT_CHECKPOINT = Metric(
     "nicegold_audit_checkpoint_timestamp_seconds",
     "gauge",
-    "When the newest checkpoint was signed; 0 before the first.",
+    "When the newest checkpoint was signed; 0 before the first. Nothing is signed while nothing is new.",
+)
+AUDIT_CHECKPOINT_INTERVAL = Metric(
+    "nicegold_audit_checkpoint_interval_seconds",
+    "gauge",
+    "How far apart two looks are at whether something is to be signed.",
 )
 
 # What a person is told, and what is recorded.

@@ -221,10 +221,20 @@ class Vault:
         held = self._held
         return None if held is None or held.term.ends == inf else self._on_wall(held.term.ends)
 
+    def token_ttl(self) -> float | None:
+        """For how many seconds the token was lent; None when there is none or it never ends."""
+        held = self._held
+        return None if held is None or held.term.ends == inf else held.term.ttl
+
     def lease_ends(self) -> Iterator[tuple[str, str, float]]:
         """The mount, the role and the end (s UTC) of each lease."""
         for lease in list(self._leases.values()):
             yield lease.mount, lease.role, self._on_wall(self._end_of(lease))
+
+    def lease_ttls(self) -> Iterator[tuple[str, str, float]]:
+        """The mount, the role and the seconds for which each lease was lent."""
+        for lease in list(self._leases.values()):
+            yield lease.mount, lease.role, lease.term.ttl
 
     # How it is kept.
 

@@ -192,6 +192,7 @@ def test_a_notary_that_cannot_sign_tries_again_sooner_and_says_so(tmp_path):
     notary.run(wait, 60.0)
 
     assert ([15.0, 15.0, 15.0], 4, 0) == (waits, notary.failures, notary.count)
+    assert 0 == notary.beat
     with store.connect() as connection:
         assert [] == connection.execute(checkpoints.select()).all()
     store.dispose()

@@ -37,7 +37,7 @@ def test_what_is_behind_and_what_was_done_is_told(tmp_path: Path):
 
     before = values(registry)
     shipper.run(until_done=True)
-    notary.sign()
+    notary.run(lambda _: True, 60.0)
     after = values(registry)
 
     assert {metric.name for metric in metrics.METRICS if metric.name.startswith("nicegold_audit_")} < {
@@ -54,7 +54,10 @@ def test_what_is_behind_and_what_was_done_is_told(tmp_path: Path):
     )
     created = "nicegold_audit_ship_total{elasticsearch,created}"
     assert (0, True) == (before[created], after[created] > 30)
-    assert WALL / 1e9 == after["nicegold_heartbeat_timestamp_seconds{shipper}"]
+    assert [WALL / 1e9] * 2 == [
+        after[f"nicegold_heartbeat_timestamp_seconds{{{each}}}"] for each in ("shipper", "notary")
+    ]
+    assert 60.0 == after["nicegold_audit_checkpoint_interval_seconds"]
     app.close()
 
 

@@ -171,11 +171,13 @@ def test_a_session_goes_on_while_its_token_can_be_renewed(configured):
     )
     halted = app.portfolio.halted
     ends = value(app, "nicegold_vault_token_expiry_timestamp_seconds")
+    ttl = value(app, "nicegold_vault_token_ttl_seconds")
     created = value(app, "nicegold_secret_created_timestamp_seconds", name="vault:kv/nicegold/mt5#password")
     running.end()
 
     assert not halted
     assert 0 < (ends or 0) - app.telemetry.wall() / 1e9 + 1 < 5
+    assert 3 == ttl
     assert created
     assert None is value(app, "nicegold_vault_token_expiry_timestamp_seconds")
 
