@@ -7,7 +7,6 @@ with the journal's next transaction, once a second at most: an order's way to th
 
 from __future__ import annotations
 
-import hashlib
 from collections import deque
 from collections.abc import Iterator
 from typing import Any, TypeAlias
@@ -15,6 +14,7 @@ from typing import Any, TypeAlias
 import msgspec
 import sqlalchemy as sa
 
+from nicegold_ops.chain import GENESIS, followed, link
 from nicegold_ops.errors import DataError
 from nicegold_ops.store.place import place_of
 from nicegold_ops.store.queries import CallBlock, call_blocks_after
@@ -22,7 +22,6 @@ from nicegold_ops.store.tables import calls
 from nicegold_ops.telemetry.cycles import Count, Cycle
 
 Line: TypeAlias = Cycle | Count
-_GENESIS = bytes(32)
 #: ns between two blocks.
 _EACH = 1_000_000_000
 #: Lines in a block, and blocks that wait for a transaction before lines are dropped.
@@ -50,7 +49,7 @@ class CallLog:
         self._run = run
         self._lines: deque[bytes] = deque()
         self._number = 0
-        self._digest = _GENESIS
+        self._digest = GENESIS
         self._newest = 0
         self._is_last = False
 
@@ -76,7 +75,7 @@ class CallLog:
         while self._lines:
             count = min(_LINES, len(self._lines))
             payload = b"".join(self._lines.popleft() for _ in range(count))
-            self._digest = hashlib.sha256(self._digest + payload).digest()
+            self._digest = link(self._digest, payload)
             yield {
                 "run": self._run,
                 "number": self._number,
@@ -93,7 +92,15 @@ def write(connection: sa.Connection, rows: list[dict[str, Any]]) -> None:
         connection.execute(_ADD, rows)
 
 
-def blocks_of(store: sa.Engine, run: str, after: int = -1, *, limit: int = 1000) -> list[CallBlock]:
+def stored(store: sa.Engine, run: str) -> Iterator[CallBlock]:
+    """The blocks of *run* in their order, as they are stored."""
+    number = -1
+    while page := blocks_of(store, run, number):
+        yield from page
+        number = page[-1].number
+
+
+def blocks_of(store: sa.Engine, run: str, after: int, *, limit: int = 100) -> list[CallBlock]:
     """The blocks of *run* after the number *after*, *limit* at most, as they are stored."""
     with store.connect() as connection:
         return call_blocks_after(connection, run, after, limit=limit)
@@ -101,14 +108,12 @@ def blocks_of(store: sa.Engine, run: str, after: int = -1, *, limit: int = 1000)
 
 def read(store: sa.Engine, run: str) -> Iterator[CallBlock]:
     """The blocks of *run*, their chain followed. Raises DataError at the first that is not sound."""
-    digest, number = _GENESIS, 0
-    while blocks := blocks_of(store, run, number - 1):
-        for block in blocks:
-            digest = hashlib.sha256(digest + block.payload).digest()
-            if block.number != number or block.digest != digest:
-                raise DataError(
-                    f"{place_of(store)}: block {number} of the calls of run {run} is missing or was changed; "
-                    "those before it are sound"
-                )
-            yield block
-            number += 1
+    return followed(
+        stored(store, run),
+        0,
+        GENESIS,
+        lambda number: (
+            f"{place_of(store)}: block {number} of the calls of run {run} is missing or was changed; "
+            "those before it are sound"
+        ),
+    )

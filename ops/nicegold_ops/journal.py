@@ -6,7 +6,6 @@ again are not copied: `MarketRead` says how many events of the feeds came at thi
 
 from __future__ import annotations
 
-import hashlib
 import sqlite3
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
@@ -37,6 +36,7 @@ from nicegold import (
     Started,
     Unknown,
 )
+from nicegold_ops.chain import GENESIS, followed, link
 from nicegold_ops.errors import DataError
 from nicegold_ops.store.place import Server, StoreFailed, open_store, place_of, readable, said
 from nicegold_ops.store.tables import blocks, runs
@@ -62,7 +62,6 @@ _AT_ONCE = frozenset(
 )
 #: Events in a block before it is written anyway.
 BLOCK_SIZE = 4000
-_GENESIS = bytes(32)
 #: PostgreSQL's serialization_failure and deadlock_detected: all of the transaction is undone, for sure.
 _UNDONE = frozenset({"40001", "40P01"})
 _TRIES = 5
@@ -161,7 +160,7 @@ class Journal:
         self._noted = self._recorded = 0
         self._first = 1
         self._number = 0
-        self._digest = _GENESIS
+        self._digest = GENESIS
         self._commit(self._begin)
 
     @property
@@ -202,7 +201,7 @@ class Journal:
             "first_sequence": self._first,
             "last_sequence": self._noted + self._recorded,
             "payload": payload,
-            "digest": hashlib.sha256(self._digest + payload).digest(),
+            "digest": link(self._digest, payload),
         }
         self._commit(lambda connection: self._add(connection, block))
         self._pending.clear()
@@ -378,16 +377,16 @@ def _stored(store: sa.Engine, run: str, first: int = 0) -> Iterator[Event]:
 
 def _sound(store: sa.Engine, run: str, first: int = 0) -> Iterator[Any]:
     """The blocks of *run* from the one of the number *first* on, their chain followed."""
-    digest = _GENESIS if first == 0 else _digest_of(store, run, first - 1)
-    for number, block in enumerate(_rows(store, run, first), first):
-        payload = block.payload if isinstance(block.payload, bytes) else b""
-        digest = hashlib.sha256(digest + payload).digest()
-        if block.number != number or block.digest != digest:
-            raise DataError(
-                f"{place_of(store)}: block {number} of run {run} is missing or was changed; "
-                "the events before it are sound"
-            )
-        yield block
+    digest = GENESIS if first == 0 else _digest_of(store, run, first - 1)
+    return followed(
+        _rows(store, run, first),
+        first,
+        digest,
+        lambda number: (
+            f"{place_of(store)}: block {number} of run {run} is missing or was changed; "
+            "the events before it are sound"
+        ),
+    )
 
 
 def _digest_of(store: sa.Engine, run: str, number: int) -> bytes:

@@ -216,8 +216,8 @@ BUGS = (
         "the chain forgets",
         "a block's digest does not cover the one before it",
         JOURNAL,
-        "hashlib.sha256(self._digest + payload)",
-        "hashlib.sha256(payload)",
+        "link(self._digest, payload)",
+        'link(b"", payload)',
         1,
     ),
     # Recovery.

@@ -8,9 +8,10 @@ import msgspec
 import sqlalchemy as sa
 
 from nicegold_ops.audit.document import Document, Told, of_calls, of_event
-from nicegold_ops.calls import blocks_of
+from nicegold_ops.audit.trail import messages
+from nicegold_ops.calls import stored
 from nicegold_ops.errors import DataError
-from nicegold_ops.store.queries import newest_runs, outbox_after, traceparents
+from nicegold_ops.store.queries import newest_runs, traceparents
 
 
 class Explanation(msgspec.Struct, frozen=True):
@@ -59,27 +60,20 @@ def _runs(store: sa.Engine, run: str | None) -> Iterator[str]:
 
 def _events(store: sa.Engine, run: str, order_id: str) -> Iterator[Document]:
     """What was told of the order, its veto included."""
-    last, named = 0, msgspec.json.encode(order_id)
-    while True:
-        with store.connect() as connection:
-            page = outbox_after(connection, run, last, limit=10_000)
-            parents = traceparents(connection, run, [order_id])
-        if not page:
-            return
-        last = page[-1].sequence
-        for message in page:
-            # Most are about others, and need not be read.
-            if named in message.payload:
-                document = of_event(Told(message), parents)
-                if document.get("nicegold.order.client_id") == order_id:
-                    yield document
+    named = msgspec.json.encode(order_id)
+    with store.connect() as connection:
+        parents = traceparents(connection, run, [order_id])
+    for message in messages(store, run, limit=10_000):
+        # Most are about others, and need not be read.
+        if named in message.payload:
+            document = of_event(Told(message), parents)
+            if document.get("nicegold.order.client_id") == order_id:
+                yield document
 
 
 def _calls(store: sa.Engine, run: str, cause: int) -> Iterator[Document]:
     """The calls of the cycle of *cause*, where it is on record."""
-    number, named = -1, b'"cause":%d,' % cause
-    while page := blocks_of(store, run, number, limit=100):
-        number = page[-1].number
-        for block in page:
-            if named in block.payload:
-                yield from (each for each in of_calls(block) if each.get("nicegold.cycle.cause") == cause)
+    named = b'"cause":%d,' % cause
+    for block in stored(store, run):
+        if named in block.payload:
+            yield from (each for each in of_calls(block) if each.get("nicegold.cycle.cause") == cause)

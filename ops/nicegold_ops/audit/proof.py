@@ -11,11 +11,11 @@ import sqlalchemy as sa
 from msgspec.structs import replace
 
 from nicegold_ops import calls
-from nicegold_ops.audit.trail import documents
+from nicegold_ops.audit.trail import documents, messages
 from nicegold_ops.errors import DataError, NicegoldError
 from nicegold_ops.journal import Run, Told, all_runs, caused, read
 from nicegold_ops.store.outbox import is_public, payload_of
-from nicegold_ops.store.queries import Message, outbox_after
+from nicegold_ops.store.queries import Message
 
 
 class Proof(msgspec.Struct, frozen=True):
@@ -61,7 +61,7 @@ def _proof(store: sa.Engine, run: Run, copy: Copy | None) -> Proof:
 
 def _events(store: sa.Engine, run: Run) -> Iterator[int]:
     """The number of each event of *run* that is sound in the journal, and told as it is there."""
-    outbox = _outbox(store, run.run)
+    outbox = messages(store, run.run)
     message = next(outbox, None)
     is_told = message is not None
     for each in caused(read(store, run.run)):
@@ -83,17 +83,6 @@ def _refuse_other(run: Run, told: Told, message: Message | None) -> None:
             f"run {run.run}: event {message.sequence} is another in the outbox than in the journal, which is "
             "the record"
         )
-
-
-def _outbox(store: sa.Engine, run: str) -> Iterator[Message]:
-    last = 0
-    while True:
-        with store.connect() as connection:
-            page = outbox_after(connection, run, last)
-        if not page:
-            return
-        yield from page
-        last = page[-1].sequence
 
 
 def _compared(store: sa.Engine, proof: Proof, copy: Copy) -> Proof:

@@ -8,9 +8,15 @@ from typing import NamedTuple
 import sqlalchemy as sa
 
 from nicegold_ops.audit.document import Document, Told, of_calls, of_event
-from nicegold_ops.calls import blocks_of
+from nicegold_ops.calls import blocks_of, stored
 from nicegold_ops.store.outbox import move_cursor
-from nicegold_ops.store.queries import outbox_after, runs_behind, runs_with_calls_behind, traceparents
+from nicegold_ops.store.queries import (
+    Message,
+    outbox_after,
+    runs_behind,
+    runs_with_calls_behind,
+    traceparents,
+)
 
 #: What the reader of calls is called beside the reader of events of the same name.
 _CALLS = "{}/calls"
@@ -53,11 +59,21 @@ def documents(store: sa.Engine, run: str) -> Iterator[Document]:
     while (page := _events(store, "", run, last)).documents:
         yield from page.documents
         last = page.last
-    number = -1
-    while found := blocks_of(store, run, number, limit=100):
-        for block in found:
-            yield from of_calls(block)
-        number = found[-1].number
+    for block in stored(store, run):
+        yield from of_calls(block)
+
+
+def messages(store: sa.Engine, run: str, *, limit: int = EVENTS) -> Iterator[Message]:
+    """What others are told of *run*, as it is in the outbox, *limit* in memory at once."""
+    last = 0
+    while page := _told_after(store, run, last, limit):
+        yield from page
+        last = page[-1].sequence
+
+
+def _told_after(store: sa.Engine, run: str, last: int, limit: int) -> list[Message]:
+    with store.connect() as connection:
+        return outbox_after(connection, run, last, limit=limit)
 
 
 def _events(store: sa.Engine, reader: str, run: str, cursor: int) -> Page:

@@ -303,14 +303,7 @@ def _veto(row: sa.Row[tuple[object, ...]]) -> StoredVeto:
 
 def outbox_after(connection: sa.Connection, run: str, sequence: int, *, limit: int = 1000) -> list[Message]:
     """What others are to be told of *run* after *sequence*, in its order."""
-    query = (
-        sa.select(*(outbox.c[name] for name in Message.__struct_fields__))
-        .where(outbox.c.run == run, outbox.c.sequence > sequence)
-        .order_by(outbox.c.sequence)
-        .limit(limit)
-    )
-    with readable(connection.engine):
-        return [Message(*row) for row in connection.execute(query)]
+    return [Message(*row) for row in _after(connection, outbox.c.sequence, Message, run, sequence, limit)]
 
 
 def runs_behind(connection: sa.Connection, reader: str) -> dict[str, int]:
@@ -327,14 +320,27 @@ def call_blocks_after(
     connection: sa.Connection, run: str, number: int, *, limit: int = 1000
 ) -> list[CallBlock]:
     """The blocks of calls of *run* after the one of that *number*, in their order."""
+    return [CallBlock(*row) for row in _after(connection, calls.c.number, CallBlock, run, number, limit)]
+
+
+def _after(
+    connection: sa.Connection,
+    number: sa.Column[int],
+    kind: type[msgspec.Struct],
+    run: str,
+    last: int,
+    limit: int,
+) -> list[Any]:
+    """The fields of *kind*, of *run*'s rows after *last* by their *number*."""
+    table = number.table
     query = (
-        sa.select(*(calls.c[name] for name in CallBlock.__struct_fields__))
-        .where(calls.c.run == run, calls.c.number > number)
-        .order_by(calls.c.number)
+        sa.select(*(table.c[name] for name in kind.__struct_fields__))
+        .where(table.c.run == run, number > last)
+        .order_by(number)
         .limit(limit)
     )
     with readable(connection.engine):
-        return [CallBlock(*row) for row in connection.execute(query)]
+        return list(connection.execute(query))
 
 
 def _behind(connection: sa.Connection, reader: str, number: sa.Column[int], first: int) -> dict[str, int]:
