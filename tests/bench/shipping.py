@@ -10,8 +10,9 @@ import msgspec
 import pytest
 import sqlalchemy as sa
 from elasticsearch import Elasticsearch
+from msgspec.structs import replace
 
-from nicegold import Accepted, Event, Fill, Order, Side, Started
+from nicegold import Accepted, Event, Started
 from nicegold.testing import GOLD, START
 from nicegold_ops.audit.proof import proofs
 from nicegold_ops.audit.trail import documents
@@ -21,6 +22,7 @@ from nicegold_ops.ship.elasticsearch import AuditStream, template
 from nicegold_ops.ship.shipper import Shipper
 from nicegold_ops.store.place import open_store
 from tests.bench.walk import scratch
+from tests.ops.audit.test_document import FILL, ORDER
 from tests.services.elasticsearch import elasticsearch
 
 #: The part of the bare client's speed that is wanted.
@@ -80,20 +82,8 @@ def _write(store: sa.Engine, count: int) -> None:
 
 
 def _life(order_id: str) -> tuple[Event, ...]:
-    terms = {"symbol": "XAUUSD", "side": Side.BUY, "quantity": Decimal("0.10"), "strategy": "cross"}
-    order = Order(id=order_id, time=START, **terms)  # type: ignore[arg-type]  # as named
-    fill = Fill(
-        order_id=order_id,
-        trade_id=f"{order_id}-1",
-        time=START,
-        symbol="XAUUSD",
-        side=Side.BUY,
-        quantity=Decimal("0.10"),
-        price=Decimal("2000.10"),
-        commission=Decimal("0.70"),
-        strategy="cross",
-    )
-    return order, Accepted(order_id=order_id, time=START), fill
+    fill = replace(FILL, order_id=order_id, trade_id=f"{order_id}-1")
+    return replace(ORDER, id=order_id), Accepted(order_id=order_id, time=START), fill
 
 
 def _floor(client: Elasticsearch, store: sa.Engine) -> float:

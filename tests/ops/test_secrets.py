@@ -72,12 +72,19 @@ VAULT = '[vault]\naddress = "https://vault:8200"\nauth = "token"\ntoken = "env:V
 def shell(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Iterator[Shell]:
-    market_in(tmp_path)
-    (tmp_path / "telegram.py").write_text(TELEGRAM)
-    monkeypatch.chdir(tmp_path)
+    yield from beside_telegram(tmp_path, monkeypatch, capsys)
+
+
+def beside_telegram(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Iterator[Shell]:
+    """A shell in *folder*, where there are a market and TELEGRAM's plugins."""
+    market_in(folder)
+    (folder / "telegram.py").write_text(TELEGRAM)
+    monkeypatch.chdir(folder)
     monkeypatch.delitem(sys.modules, "telegram", raising=False)
     monkeypatch.setattr(sys, "path", [*sys.path])
-    yield Shell(tmp_path, capsys)
+    yield Shell(folder, capsys)
     sys.modules.pop("telegram", None)
 
 

