@@ -170,14 +170,10 @@ def bootstrap(
     telemetry.watch_secrets(secrets)
     intervals = {} if again else _intervals(host, sources)
     patience = _patience(settings, intervals)
+    market_time = (lambda: portfolio.time) if again else None
     telemetry.watch_markets(
         Markets(
-            settings.instruments,
-            wall,
-            wall(),
-            patience=patience,
-            market=(lambda: portfolio.time) if again else None,
-            intervals=intervals,
+            settings.instruments, wall, wall(), patience=patience, market=market_time, intervals=intervals
         )
     )
     if leaves:
@@ -282,6 +278,7 @@ def _witness(
             ("call", "overwritten"): lambda: cycles.missed,
             ("call", "unwritten"): lambda: log.dropped,
             ("event", "unheard"): lambda: witness.unheard,
+            ("cycle", "failed"): lambda: witness.failed,
         }
     )
     return witness

@@ -130,13 +130,14 @@ class Notary:
 
 def ends(store: sa.Engine) -> Iterator[Chain]:
     """Where each chain of each run ends now."""
-    for run in all_runs(store):
-        for suffix, table in CHAINS.items():
-            query = sa.select(table.c.number, table.c.digest).where(table.c.run == run.run)
-            with readable(store), store.connect() as connection:
+    runs = all_runs(store)
+    with readable(store), store.connect() as connection:
+        for run in runs:
+            for suffix, table in CHAINS.items():
+                query = sa.select(table.c.number, table.c.digest).where(table.c.run == run.run)
                 last = connection.execute(query.order_by(table.c.number.desc()).limit(1)).first()
-            if last is not None:
-                yield Chain(run.run + suffix, last.number, bytes(last.digest).hex())
+                if last is not None:
+                    yield Chain(run.run + suffix, last.number, bytes(last.digest).hex())
 
 
 def open_ends(store: sa.Engine, signed: Iterable[Signed]) -> list[str]:

@@ -1,7 +1,7 @@
 """Audit documents: an event on record, a call of a plugin or a count of calls, as ECS's flat names.
 
-A document is made of what is on record and nothing else, so it is the same whenever it is made, and so is its
-id: who gets it twice has it once.
+A document is made of what is on record, and names the version that made it: this nicegold makes the same one
+each time. Its id is the same whoever makes it, so that who gets it twice has it once.
 """
 
 from __future__ import annotations

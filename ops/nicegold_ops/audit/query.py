@@ -99,17 +99,18 @@ def _all() -> str:
     return ", ".join(WORDS)
 
 
-def _is_pattern(wanted: str) -> bool:
+def is_pattern(wanted: str) -> bool:
+    """Whether *wanted* may be several."""
     return "*" in wanted or "?" in wanted
 
 
 def _filter(field: str, wanted: str) -> dict[str, Any]:
-    return {"wildcard" if _is_pattern(wanted) else "term": {field: {"value": wanted}}}
+    return {"wildcard" if is_pattern(wanted) else "term": {field: {"value": wanted}}}
 
 
 def _has(value: Any, wanted: str) -> bool:
     values = value if isinstance(value, list) else [value]
-    if not _is_pattern(wanted):
+    if not is_pattern(wanted):
         return wanted in values
     pattern = re.compile(re.escape(wanted).replace(r"\*", ".*").replace(r"\?", "."), re.DOTALL)
     return any(isinstance(each, str) and pattern.fullmatch(each) for each in values)

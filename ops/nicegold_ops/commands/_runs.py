@@ -118,6 +118,16 @@ def opened(settings: Settings) -> sa.Engine:
             secrets.close()
 
 
+@contextmanager
+def secrets_of(settings: Settings) -> Iterator[Secrets]:
+    """What *settings* refer to; in the end, what Vault has lent is given back."""
+    secrets = Secrets(settings.vault, Local(os.environ))
+    try:
+        yield secrets
+    finally:
+        secrets.close()
+
+
 def journal_in(state: Path) -> sa.Engine:
     """The journal that is in *state* already. Raises DataError when there is none."""
     path = journal_path(state)

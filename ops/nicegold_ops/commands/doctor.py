@@ -22,7 +22,7 @@ from nicegold import engine, pure
 from nicegold_ops.commands._finding import Finding, Status
 from nicegold_ops.commands._options import CONFIGURATION, config_option, json_option, state_option
 from nicegold_ops.commands._output import answer, console, moment, table
-from nicegold_ops.commands._runs import journal_in, opened
+from nicegold_ops.commands._runs import journal_in, opened, secrets_of
 from nicegold_ops.commands._servers import servers
 from nicegold_ops.config import Settings, installed, load
 from nicegold_ops.errors import DataError, NicegoldError, in_one_line
@@ -156,8 +156,11 @@ def _configured(config: Path, state: Path | None) -> Iterator[Finding]:
             "configuration", "ok", f"{config}: {len(settings.plugins)} plugins in {settings.run.mode}"
         )
         yield from _vault(settings.vault)
-        yield from _secrets(settings)
-        yield from _servers(settings)
+        with secrets_of(settings) as secrets:
+            yield from _secrets(settings, secrets)
+            # Those whose keys are behind a wrapping are not asked.
+            if settings.vault is None or not settings.vault.wrapped:
+                yield from servers(settings, secrets)
         store = settings if state is None and settings.run.store else None
         state = state or settings.run.state
     if state is not None:
@@ -189,32 +192,17 @@ def _vault(settings: VaultSettings | None) -> Iterator[Finding]:
         yield Finding("vault", "ok", f"{health.version} at {settings.address}")
 
 
-def _secrets(settings: Settings) -> Iterator[Finding]:
+def _secrets(settings: Settings, secrets: Secrets) -> Iterator[Finding]:
     """Whether each can be read now. What is wrapped stays so: it can be opened once, and a run needs it."""
-    secrets = Secrets(settings.vault, Local(os.environ))
     wanted = _references(settings)
-    try:
-        if settings.vault is not None and settings.vault.wrapped:
-            yield _wrapping(settings.vault)
-            wanted = {name: each for name, each in wanted.items() if each.scheme != "vault"}
-        failed = {name: said for name, each in wanted.items() if (said := _unread(secrets, each))}
-    finally:
-        secrets.close()
+    if settings.vault is not None and settings.vault.wrapped:
+        yield _wrapping(settings.vault)
+        wanted = {name: each for name, each in wanted.items() if each.scheme != "vault"}
+    failed = {name: said for name, each in wanted.items() if (said := _unread(secrets, each))}
     for name, said in failed.items():
         yield Finding(name, "fail", said, "a run that needs it does not begin")
     if wanted:
         yield Finding("secrets", "ok", f"{len(wanted) - len(failed)} can be read")
-
-
-def _servers(settings: Settings) -> Iterator[Finding]:
-    """Those whose keys are behind a wrapping are not asked."""
-    if settings.vault is not None and settings.vault.wrapped:
-        return
-    secrets = Secrets(settings.vault, Local(os.environ))
-    try:
-        yield from servers(settings, secrets)
-    finally:
-        secrets.close()
 
 
 def _is_behind_a_wrapping(settings: Settings) -> bool:

@@ -8,6 +8,7 @@ import click
 from rich.console import RenderableType
 
 from nicegold import DAY
+from nicegold_ops.app import LEAVES
 from nicegold_ops.commands._options import config_option, json_option, state_option
 from nicegold_ops.commands._output import answer, day, table
 from nicegold_ops.commands._runs import journal_at
@@ -29,20 +30,21 @@ def command(run: str | None, config: Path, state: Path | None, json_to: Path | N
     """Show what was traded, by day, strategy, instrument and side.
 
     RUN is a run's id, the last one if not said. Trades that the venue took back are left out. A backtest's
-    tables are made when it is first asked for.
+    tables are made when they are asked for.
     """
     _, store = journal_at(config, state)
     try:
-        name = find_run(store, run).run
+        asked = find_run(store, run)
         with store.connect() as connection:
-            known = projected_to(connection, name)
-        if not known:
-            rebuild(store, name)
+            has_tables = projected_to(connection, asked.run) > 0
+        # Nobody writes the tables of a backtest, and it may have gone on since they were made.
+        if not has_tables or asked.mode not in LEAVES:
+            rebuild(store, asked.run)
         with store.connect() as connection:
-            found = executions(connection, name, 0, _NEVER)
+            found = executions(connection, asked.run, 0, _NEVER)
     finally:
         store.dispose()
-    answer(found, json_to, *_shown(name, found))
+    answer(found, json_to, *_shown(asked.run, found))
 
 
 def _shown(run: str, found: list[Execution]) -> list[RenderableType]:

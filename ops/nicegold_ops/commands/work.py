@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 import sys
 import time
@@ -21,11 +20,11 @@ from nicegold_ops.audit.checkpoint import Notary
 from nicegold_ops.audit.signing import signer_of
 from nicegold_ops.commands._options import config_option, set_option
 from nicegold_ops.commands._output import console
-from nicegold_ops.commands._runs import opened
+from nicegold_ops.commands._runs import opened, secrets_of
 from nicegold_ops.commands._signals import stop_on_signals
 from nicegold_ops.config import Settings, load
 from nicegold_ops.errors import ConfigurationError
-from nicegold_ops.secrets import Local, Secrets
+from nicegold_ops.secrets import Secrets
 from nicegold_ops.ship.client import stream_of
 from nicegold_ops.ship.collector import Collector
 from nicegold_ops.ship.shipper import Shipper
@@ -65,8 +64,7 @@ def command(
         with stop_on_signals() as stop, ExitStack() as undo:
             store = opened(settings)
             undo.callback(store.dispose)
-            secrets = Secrets(settings.vault, Local(os.environ))
-            undo.callback(secrets.close)
+            secrets = undo.enter_context(secrets_of(settings))
             errors = _errors(settings, secrets, undo)
             shipper = _shipper(settings, secrets, store, stop)
             notary = _notary(settings, secrets, store)
@@ -122,10 +120,16 @@ def _until(shipper: Shipper | None, notary: Notary | None, settings: Settings, s
     if notary is not None and settings.audit is not None:
         signing = Thread(target=notary.run, args=(stop.wait, settings.audit.every), name="notary")
         signing.start()
-    if shipper is not None:
-        shipper.run()
-    if signing is not None:
-        signing.join()
+    try:
+        if shipper is not None:
+            shipper.run()
+    except BaseException:
+        # Else the process would wait for who signs, who waits to be stopped.
+        stop.set()
+        raise
+    finally:
+        if signing is not None:
+            signing.join()
 
 
 def _say(shipper: Shipper | None, notary: Notary | None) -> None:

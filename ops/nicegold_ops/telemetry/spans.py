@@ -17,7 +17,7 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode, TraceFlags
 
-from nicegold import Event, Fill, Order, OrderState, PluginFailed, Snapshot, Vetoed
+from nicegold import Event, Fill, Order, OrderState, PluginFailed, Vetoed
 from nicegold.books import TERMINAL
 from nicegold.orders import advance
 from nicegold_ops.telemetry.cycles import Cycle
@@ -122,8 +122,6 @@ class Spans:
             case Order():
                 state = OrderState(event)
                 followed = _Followed(state, trace, time, [])
-            case Snapshot():
-                return None
             case _:
                 known = self._orders.get(getattr(event, "order_id", ""))
                 if known is None:

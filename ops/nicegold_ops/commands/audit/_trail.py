@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,13 +9,12 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from nicegold_ops.audit.document import Document
-from nicegold_ops.audit.query import Query, newest
+from nicegold_ops.audit.query import Query, is_pattern, newest
 from nicegold_ops.audit.trail import documents
-from nicegold_ops.commands._runs import journal_at
+from nicegold_ops.commands._runs import journal_at, secrets_of
 from nicegold_ops.config import Settings, load
 from nicegold_ops.errors import DataError
 from nicegold_ops.journal import all_runs
-from nicegold_ops.secrets import Local, Secrets
 from nicegold_ops.ship.client import stream_of
 from nicegold_ops.ship.elasticsearch import AuditStream, Busy, Refused
 
@@ -41,11 +39,8 @@ def copy_of(config: Path, state: Path | None) -> AuditStream | None:
     settings: Settings = load(config)
     if settings.elasticsearch is None:
         return None
-    secrets = Secrets(settings.vault, Local(os.environ))
-    try:
+    with secrets_of(settings) as secrets:
         return stream_of(settings.elasticsearch, secrets, _PATIENCE)
-    finally:
-        secrets.close()
 
 
 def found_in(copy: AuditStream, query: Query, limit: int) -> list[Document]:
@@ -60,11 +55,12 @@ def found_in(copy: AuditStream, query: Query, limit: int) -> list[Document]:
 
 def found_by(store: sa.Engine, query: Query, limit: int) -> list[Document]:
     """What the store itself has."""
+    return newest(all_of(store, query), limit)
+
+
+def all_of(store: sa.Engine, query: Query) -> Iterator[Document]:
+    """All that the store has, run by run, each in its order. Runs that cannot be meant are not read."""
     wanted = dict(query.terms).get("nicegold.run.id")
-    runs = [each.run for each in all_runs(store) if wanted is None or query_names(wanted, each.run)]
-    return newest((each for run in runs for each in documents(store, run) if query.fits(each)), limit)
-
-
-def query_names(wanted: str, run: str) -> bool:
-    """Whether a run of that name may be meant: a pattern may mean any."""
-    return "*" in wanted or "?" in wanted or wanted == run
+    for run in all_runs(store):
+        if wanted is None or is_pattern(wanted) or wanted == run.run:
+            yield from (each for each in documents(store, run.run) if query.fits(each))

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import click
 
 from nicegold_ops.audit.signing import signer_of
 from nicegold_ops.commands._options import config_option
+from nicegold_ops.commands._runs import secrets_of
 from nicegold_ops.config import load
 from nicegold_ops.errors import ConfigurationError
-from nicegold_ops.secrets import Local, Secrets
 
 
 @click.command()
@@ -21,8 +20,5 @@ def key(config: Path) -> None:
     settings = load(config)
     if settings.audit is None:
         raise ConfigurationError("nobody signs: add a table [audit] with transit_key or signing_key")
-    secrets = Secrets(settings.vault, Local(os.environ))
-    try:
+    with secrets_of(settings) as secrets:
         click.echo(signer_of(settings.audit, secrets).public.decode(), nl=False)
-    finally:
-        secrets.close()

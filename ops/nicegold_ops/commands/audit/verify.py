@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,10 +16,10 @@ from nicegold_ops.audit.proof import Proof, proofs
 from nicegold_ops.audit.signing import PublicKey, Verifier, signer_of
 from nicegold_ops.commands._options import config_option, json_option, state_option
 from nicegold_ops.commands._output import answer, table
+from nicegold_ops.commands._runs import secrets_of
 from nicegold_ops.commands.audit._trail import copy_of, store_at
 from nicegold_ops.config import load
 from nicegold_ops.errors import ConfigurationError, DataError
-from nicegold_ops.secrets import Local, Secrets
 from nicegold_ops.ship.elasticsearch import Busy, Refused
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -99,11 +98,8 @@ def _verifier(key: Path | None, config: Path, state: Path | None) -> Iterator[Ve
     settings = None if state is not None else load(config)
     if settings is None or settings.audit is None:
         raise ConfigurationError("there are checkpoints; name the key that signed them with --key")
-    secrets = Secrets(settings.vault, Local(os.environ))
-    try:
+    with secrets_of(settings) as secrets:
         yield signer_of(settings.audit, secrets)
-    finally:
-        secrets.close()
 
 
 def _shown(found: Verified) -> list[RenderableType]:
