@@ -10,12 +10,12 @@ import pytest
 
 from tests.ops.commandline import CONFIGURATION, Shell, market_in
 
+pytestmark = pytest.mark.slow
+
 #: Holds *direction* lots from its first bar on: it earns what the market does, or loses that.
 LEANING = """
 from decimal import Decimal
 from nicegold import Bar, Portfolio, hookimpl, plugin, reach
-
-pytestmark = pytest.mark.slow
 
 @plugin
 class Leaning:
