@@ -19,13 +19,15 @@ from nicegold import Account, Event, Instrument, Portfolio, Snapshot, Source, St
 from nicegold.engine import Engine
 from nicegold.host import Enabled, Failed, Host, PluginRefused
 from nicegold.sessions import SECOND
+from nicegold_ops.audit.keys import mac_keys_of
 from nicegold_ops.calls import CallLog
+from nicegold_ops.chain import MacKey
 from nicegold_ops.config import Resolve, Settings, build
 from nicegold_ops.credentials import WithPassword
 from nicegold_ops.curve import Curve
 from nicegold_ops.errors import ConfigurationError, DataError, PluginError
 from nicegold_ops.fence import Fence, fence_of
-from nicegold_ops.journal import Journal, Run, journal_path, open_journal
+from nicegold_ops.journal import LEAVES, Journal, Run, journal_path, open_journal
 from nicegold_ops.liveness import Liveness
 from nicegold_ops.pager import Pager
 from nicegold_ops.projected import ProjectedJournal
@@ -45,8 +47,6 @@ if TYPE_CHECKING:
 
 #: Under this name the pager watches; a configured plugin cannot have it.
 PAGER = "pager"
-#: The modes in which an order leaves the run.
-LEAVES = frozenset({"paper", "live"})
 #: Seconds without a handled event after which the engine is not alive; slow paces and long bars get three.
 _PATIENCE = 60.0
 #: Seconds of a call above which its cycle is on record, where nobody said otherwise.
@@ -159,9 +159,11 @@ def bootstrap(
         again = _is_readable_again(host, sources)
         account = Account(settings.run.cash, settings.run.currency)
         resumed = _resumed(store, run, account, settings) if run.mode == "live" else None
-        log = CallLog(run.run)
+        keys = mac_keys_of(settings.audit, secrets) if leaves else None
+        key = None if keys is None else keys.newest(run.run)
+        log = CallLog(run.run, key)
         witness = _witness(settings, run, telemetry, log, secrets, errors) if leaves else None
-        journal = _journal(store, run, telemetry, again, fence, log)
+        journal = _journal(store, run, telemetry, again, fence, log, key)
         secrets.keep()
         undo.pop_all()
     portfolio = Portfolio(account, settings.instruments)
@@ -310,6 +312,7 @@ def _journal(
     by_reference: bool,
     fence: Fence | None,
     log: CallLog,
+    key: MacKey | None,
 ) -> Journal:
     """With tables where somebody looks at the run while it goes on; others are made when they are wanted."""
     if run.mode not in LEAVES:
@@ -323,6 +326,7 @@ def _journal(
         guard=None if fence is None else fence.check,
         wall=telemetry.wall,
         calls=log,
+        key=key,
     )
 
 

@@ -34,10 +34,10 @@ from nicegold import (
 )
 from nicegold.answers import Reply, shown
 from nicegold_ops import replayed
-from nicegold_ops.app import LEAVES, App
+from nicegold_ops.app import App
 from nicegold_ops.errors import DataError, PluginError
 from nicegold_ops.fence import Fenced
-from nicegold_ops.journal import MarketRead, Received
+from nicegold_ops.journal import LEAVES, MarketRead, Received
 from nicegold_ops.period import within
 from nicegold_ops.reconciler import Reconciler
 from nicegold_ops.recovery import SNAPSHOT_EVERY

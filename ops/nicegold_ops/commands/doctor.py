@@ -224,6 +224,7 @@ def _references(settings: Settings) -> dict[str, Reference]:
         "[traces] key": settings.traces.key if settings.traces else None,
         "[elasticsearch] api_key": settings.elasticsearch.api_key if settings.elasticsearch else None,
         "[audit] signing_key": settings.audit.signing_key if settings.audit else None,
+        "[audit] mac_key": settings.audit.mac_key if settings.audit else None,
     }
     return {name: each for name, each in others.items() if each is not None} | found
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from importlib.metadata import version
 from typing import Any, NamedTuple
 
@@ -63,6 +64,7 @@ class AuditStream:
         has_policy = self._put_policy()
         body = template(self.name, _POLICY if has_policy else None)
         self._ask("PUT", f"/_index_template/{self.name}", body)
+        self._add_fields()
         return has_policy
 
     def version(self) -> str:
@@ -102,6 +104,12 @@ class AuditStream:
         if any(each["status"] in _LATER for each in items):
             raise Busy(f"{self.name} has no room for now")
         return Counter(each["status"] for each in items)
+
+    def _add_fields(self) -> None:
+        """A stream that is there has the fields that it was made with, and would refuse newer ones."""
+        # Where somebody gave a field another type, documents that have it are refused, and the others not.
+        with suppress(Refused):
+            self._ask("PUT", f"/{self.name}/_mapping", mapping())
 
     def _put_policy(self) -> bool:
         try:

@@ -16,10 +16,13 @@ import sqlalchemy as sa
 from elasticsearch import Elasticsearch
 
 from nicegold_ops.audit.fields import mapping
+from nicegold_ops.audit.proof import proofs
 from nicegold_ops.audit.query import parse
-from nicegold_ops.audit.trail import documents
+from nicegold_ops.audit.trail import deeds, documents
+from nicegold_ops.people import InFolder, People
 from nicegold_ops.ship.elasticsearch import AuditStream, Busy, Refused, _is_refused, template
 from nicegold_ops.ship.shipper import Shipper
+from nicegold_ops.store.place import open_store
 from tests.ops.commandline import market_in
 from tests.ops.test_witness import lived
 from tests.services import elasticsearch as nodes
@@ -246,6 +249,8 @@ def test_a_document_that_is_refused_holds_up_its_run_and_no_other_until_that_is_
     copy.client.indices.put_index_template(name=copy.name, **body)
     copy.client.create(index=copy.name, id="first", document={"@timestamp": "2026-11-28T00:00:00Z"})
     copy.client.indices.refresh(index=copy.name)
+    # Somebody has done this since.
+    copy.shipper._is_prepared = True
 
     said: list[list[str]] = []
 
@@ -263,6 +268,33 @@ def test_a_document_that_is_refused_holds_up_its_run_and_no_other_until_that_is_
     assert quiet <= set(said[0])
     assert 0 < copy.shipper.results["rejected"]
     assert sorted([*copy.expected(), "first"]) == sorted(copy.arrived())
+
+
+def test_a_stream_of_an_earlier_nicegold_gets_the_new_fields_and_what_people_did(copy, node, tmp_path):
+    earlier = mapping()
+    del earlier["properties"]["user"], earlier["properties"]["nicegold"]["properties"]["pii"]
+    body = template(copy.name, None)
+    body["template"]["mappings"] = earlier
+    copy.client.indices.put_index_template(name=copy.name, **body)
+    copy.client.create(index=copy.name, id="first", document={"@timestamp": "2026-11-28T00:00:00Z"})
+    store = open_store(tmp_path / "deeds.sqlite")
+    People(store, InFolder(tmp_path), draw=lambda: "1", wall=lambda: WALL).did("Ana", "approval.granted")
+    shipper = Shipper(store, copy.direct, wait=copy._wait, chance=lambda: 1.0, wall=lambda: WALL)
+
+    shipper.run(until_done=True)
+    shipper.run(until_done=True)
+
+    copy.client.indices.refresh(index=copy.name)
+    found = copy.direct.search(parse(["user:person-1"]).body(10))["hits"]["hits"]
+    assert list(deeds(store)) == sorted(
+        (each["_source"] for each in found), key=lambda each: each["event.sequence"]
+    )
+    assert (2, 0, "") == (
+        shipper.results["created"],
+        shipper.results["duplicate"],
+        next(proofs(store, copy.direct)).fault,
+    )
+    store.dispose()
 
 
 def test_what_was_refused_is_named_with_its_reason(copy):
