@@ -27,6 +27,8 @@ _ANSWER = "errors,items.create.status,items.create.error,items.create.failure_st
 _CREATED, _CONFLICT, _TOO_MANY = 201, 409, 429
 #: A server that cannot do it now says one of these.
 _LATER = frozenset({_TOO_MANY, 502, 503, 504})
+#: Documents of a search at once; more are not given.
+_PAGE = 10_000
 _POLICY = "nicegold-audit"
 #: A new index each month or 50 GB, so that none grows too large to be searched; nothing is deleted.
 _PHASES = {"phases": {"hot": {"actions": {"rollover": {"max_age": "30d", "max_primary_shard_size": "50gb"}}}}}
@@ -89,6 +91,19 @@ class AuditStream:
         answer = self._ask("POST", f"/{self.name}/_count", {"query": query})
         found: int = answer["count"]
         return found
+
+    def events(self, writer: str) -> int:
+        """How many events these are: each is counted once, also where it is there twice."""
+        query = {"term": {"nicegold.audit.writer.id": writer}}
+        body = {"query": query, "size": _PAGE, "sort": [{"event.id": "asc"}], "_source": False}
+        count, last = 0, ""
+        while hits := self.search(body)["hits"]["hits"]:
+            for hit in hits:
+                count += hit["sort"][0] != last
+                last = hit["sort"][0]
+            # The next page begins after this id, so that no second one of it is seen there.
+            body["search_after"] = [last]
+        return count
 
     def search(self, body: dict[str, Any]) -> dict[str, Any]:
         """What it answers to a search."""

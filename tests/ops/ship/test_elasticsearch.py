@@ -139,6 +139,18 @@ def test_what_is_sent_again_is_there_already(copy, store):
     assert len(copy.expected()) == copy.shipper.results["duplicate"]
 
 
+def test_what_is_there_twice_after_a_roll_over_is_counted_once(copy, store):
+    copy.shipper.run(until_done=True)
+    copy.client.indices.rollover(alias=copy.name)
+    with store.begin() as connection:
+        connection.exec_driver_sql("DELETE FROM cursors WHERE reader LIKE 'elasticsearch%'")
+    copy.shipper.run(until_done=True)
+    copy.client.indices.refresh(index=copy.name)
+
+    assert 2 * len(copy.expected()) == len(copy.arrived())
+    assert {""} == {each.fault for each in proofs(store, copy.direct)}
+
+
 def test_a_search_finds_what_the_journal_has(copy, store):
     copy.shipper.run(until_done=True)
     copy.client.indices.refresh(index=copy.name)
