@@ -81,7 +81,8 @@ def command(
     begun = claim(settings, settings.run.mode, time.time_ns())
     folder = folder_of(settings.run.state, begun.run)
     out = console(quiet=json_to == STDOUT)
-    with logged(folder, None if out.is_terminal else sys.stderr) as logs, stop_on_signals() as stop:
+    stream = None if out.is_terminal else sys.stderr
+    with logged(folder, settings.run, stream) as logs, stop_on_signals() as stop:
         app = begin(watched(settings), begun)
         app.telemetry.watch_log(logs.unwritten)
         logs.trace = app.telemetry.trace
