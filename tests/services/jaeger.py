@@ -79,13 +79,17 @@ class Jaeger(Process):
         return found
 
 
+def program() -> str:
+    """Jaeger's; the test skips where it was not built."""
+    return required(_MODULE, "python -m tests.services.jaeger")
+
+
 @contextmanager
 def jaeger() -> Iterator[Jaeger]:
     """A running server; the test skips where Jaeger was not built."""
-    program = required(_MODULE, "python -m tests.services.jaeger")
     with (
         tempfile.TemporaryDirectory(prefix="nicegold-jaeger-") as folder,
-        running(Jaeger(program, Path(folder))) as server,
+        running(Jaeger(program(), Path(folder))) as server,
     ):
         yield server
 
