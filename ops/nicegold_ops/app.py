@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
+from random import SystemRandom
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
@@ -38,7 +39,7 @@ from nicegold_ops.secrets import Local, Secrets
 from nicegold_ops.store.place import Server, said_of
 from nicegold_ops.telemetry import Markets, Telemetry
 from nicegold_ops.telemetry.beside import BesideLog
-from nicegold_ops.telemetry.settings import TraceSettings
+from nicegold_ops.telemetry.settings import TraceSettings, traces_installed
 from nicegold_ops.valuation import Valuation
 from nicegold_ops.witness import Witness
 
@@ -299,16 +300,15 @@ def _tracer(
     traces: TraceSettings, run: Run, telemetry: Telemetry, secrets: Secrets, store: sa.Engine
 ) -> Tracer:
     # OpenTelemetry is imported where it is used.
-    try:
+    with traces_installed():
+        from nicegold_ops.telemetry.requests import Requests
         from nicegold_ops.telemetry.spans import Spans
-        from nicegold_ops.telemetry.tracer import Queue, Tracer, otlp
-    except ModuleNotFoundError as error:
-        raise ConfigurationError(
-            f"[traces] needs {error.name}, which is not installed: pip install nicegold[traces]"
-        ) from None
+        from nicegold_ops.telemetry.tracer import Tracer, queue_to
     spans = Spans(run.run, run.mode, telemetry.kind_of, version("nicegold"), telemetry.wall, said_of(store))
-    headers = {} if traces.key is None else {traces.key_header: secrets.of("[traces] key", traces.key)}
-    queue = Queue(otlp(traces.endpoint, headers))
+    queue = queue_to(traces, secrets)
+    if secrets.vault is not None:
+        draw = SystemRandom().getrandbits
+        secrets.vault.outgoing.to = Requests(queue.put, spans.resource, draw=draw, wall=telemetry.wall)
     telemetry.watch_exports("trace", lambda: queue.exported)
     telemetry.watch_losses(
         {("trace", reason): partial(queue.dropped.__getitem__, reason) for reason in queue.dropped}

@@ -20,6 +20,7 @@ from nicegold_ops.errors import DataError, NicegoldError
 from nicegold_ops.store.place import readable, written
 from nicegold_ops.store.tables import checkpoints
 from nicegold_ops.telemetry.logs import logger
+from nicegold_ops.telemetry.outgoing import Relay
 
 _FIRST = "0" * 64
 _log = logger("notary")
@@ -60,12 +61,21 @@ _lines: msgspec.json.Decoder[Signed] = msgspec.json.Decoder(Signed)
 
 
 class Notary:
-    """Signs what is new in *store*, and appends it to the file *publish*. *wall* tells ns UTC."""
+    """Signs what is new in *store*, and appends it to the file *publish*. *wall* tells ns UTC.
+
+    *outgoing* is told of each checkpoint for which another is asked.
+    """
 
     def __init__(
-        self, store: sa.Engine, signer: Signer, publish: Path | None, wall: Callable[[], int]
+        self,
+        store: sa.Engine,
+        signer: Signer,
+        publish: Path | None,
+        wall: Callable[[], int],
+        outgoing: Relay | None = None,
     ) -> None:
         self._store, self._signer, self._publish, self._wall = store, signer, publish, wall
+        self._outgoing = outgoing or Relay()
         self._known: dict[str, int] = {}
         self._number, self._previous = 0, _FIRST
         #: When the newest checkpoint was made, ns UTC; 0 before the first.
@@ -110,7 +120,8 @@ class Notary:
     def _attempt(self) -> bool:
         """Sign; what keeps it from that, such as a sealed Vault, passes, and no chain is lost of it."""
         try:
-            self.sign()
+            with self._outgoing.work("audit.checkpoint"):
+                self.sign()
             self.beat = self._wall()
         except (NicegoldError, OSError) as error:
             self.failures += 1

@@ -7,6 +7,7 @@ import sys
 import time
 from contextlib import ExitStack
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 from threading import Event, Thread
 from typing import TYPE_CHECKING, Any
@@ -30,9 +31,12 @@ from nicegold_ops.ship.collector import Collector
 from nicegold_ops.ship.shipper import Shipper
 from nicegold_ops.telemetry.http import Server
 from nicegold_ops.telemetry.logs import Logs
+from nicegold_ops.telemetry.outgoing import Relay
+from nicegold_ops.telemetry.settings import traces_installed
 
 if TYPE_CHECKING:
     from nicegold_ops.telemetry.errors import Errors
+    from nicegold_ops.telemetry.tracer import Queue
 
 #: Seconds of a round: the longest wait, and requests that are not answered.
 _PATIENCE = 300.0
@@ -66,11 +70,13 @@ def command(
             undo.callback(store.dispose)
             secrets = undo.enter_context(secrets_of(settings))
             errors = _errors(settings, secrets, undo)
-            shipper = _shipper(settings, secrets, store, stop)
-            notary = _notary(settings, secrets, store)
+            outgoing = Relay() if secrets.vault is None else secrets.vault.outgoing
+            traces = _traces(settings, secrets, outgoing, undo)
+            shipper = _shipper(settings, secrets, store, stop, outgoing)
+            notary = _notary(settings, secrets, store, outgoing)
             secrets.keep()
             registry = CollectorRegistry()
-            registry.register(Collector(shipper, notary, errors, secrets))
+            registry.register(Collector(shipper, notary, errors, secrets, traces))
             ProcessCollector(registry=registry)
             server = Server(metrics_host, metrics_port, registry, partial(_alive, shipper, time.time_ns()))
             undo.callback(server.close)
@@ -94,17 +100,38 @@ def _errors(settings: Settings, secrets: Secrets, undo: ExitStack) -> Errors | N
     return errors
 
 
-def _shipper(settings: Settings, secrets: Secrets, store: sa.Engine, stop: Event) -> Shipper | None:
+def _traces(settings: Settings, secrets: Secrets, outgoing: Relay, undo: ExitStack) -> Queue | None:
+    """What sends spans of all that *outgoing* is told, until *undo*."""
+    if settings.traces is None:
+        return None
+    # OpenTelemetry is imported where it is used.
+    with traces_installed():
+        from nicegold_ops.telemetry.requests import Requests
+        from nicegold_ops.telemetry.spans import resource
+        from nicegold_ops.telemetry.tracer import queue_to
+
+    queue = queue_to(settings.traces, secrets)
+    us = resource("work", version("nicegold"))
+    outgoing.to = Requests(queue.put, us, draw=random.SystemRandom().getrandbits, wall=time.time_ns)
+    queue.start()
+    undo.callback(queue.close)
+    return queue
+
+
+def _shipper(
+    settings: Settings, secrets: Secrets, store: sa.Engine, stop: Event, outgoing: Relay
+) -> Shipper | None:
     if settings.elasticsearch is None:
         return None
-    stream = stream_of(settings.elasticsearch, secrets)
-    return Shipper(store, stream, wait=stop.wait, chance=random.random, wall=time.time_ns)
+    stream = stream_of(settings.elasticsearch, secrets, outgoing=outgoing)
+    return Shipper(store, stream, wait=stop.wait, chance=random.random, wall=time.time_ns, outgoing=outgoing)
 
 
-def _notary(settings: Settings, secrets: Secrets, store: sa.Engine) -> Notary | None:
+def _notary(settings: Settings, secrets: Secrets, store: sa.Engine, outgoing: Relay) -> Notary | None:
     if settings.audit is None:
         return None
-    return Notary(store, signer_of(settings.audit, secrets), settings.audit.publish, time.time_ns)
+    signer = signer_of(settings.audit, secrets)
+    return Notary(store, signer, settings.audit.publish, time.time_ns, outgoing)
 
 
 def _once(shipper: Shipper | None, notary: Notary | None, settings: Settings, stop: Event) -> None:

@@ -9,12 +9,18 @@ from elasticsearch import Elasticsearch
 from nicegold_ops.secrets import Secrets
 from nicegold_ops.ship.elasticsearch import AuditStream
 from nicegold_ops.ship.settings import ElasticsearchSettings
+from nicegold_ops.telemetry.outgoing import Relay
 
 #: Seconds for one request: a bulk of 5 MB may take some on a busy server.
 _PATIENCE = 30.0
 
 
-def stream_of(settings: ElasticsearchSettings, secrets: Secrets, patience: float = _PATIENCE) -> AuditStream:
+def stream_of(
+    settings: ElasticsearchSettings,
+    secrets: Secrets,
+    patience: float = _PATIENCE,
+    outgoing: Relay | None = None,
+) -> AuditStream:
     """The audit stream that *settings* name. Raises what its key cannot be had for."""
     key = None if settings.api_key is None else secrets.of("[elasticsearch] api_key", settings.api_key)
     trusted: Any = {} if settings.ca is None else {"ca_certs": str(settings.ca)}
@@ -27,4 +33,4 @@ def stream_of(settings: ElasticsearchSettings, secrets: Secrets, patience: float
         max_retries=0,
         retry_on_timeout=False,
     )
-    return AuditStream(client, settings.namespace)
+    return AuditStream(client, settings.namespace, outgoing)

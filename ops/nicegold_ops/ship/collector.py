@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from prometheus_client import Metric as Family
@@ -17,10 +17,11 @@ from nicegold_ops.telemetry.collector import build_info, lent_to
 if TYPE_CHECKING:
     from nicegold_ops.secrets import Secrets
     from nicegold_ops.telemetry.errors import Errors
+    from nicegold_ops.telemetry.tracer import Queue
 
 
 class Collector(Base):
-    """Asks *shipper*, and through it the store, *notary*, *errors* and *secrets* at each scrape."""
+    """Asks *shipper*, and through it the store, *notary*, *errors*, *secrets* and *traces* at each scrape."""
 
     def __init__(
         self,
@@ -28,28 +29,38 @@ class Collector(Base):
         notary: Notary | None,
         errors: Errors | None = None,
         secrets: Secrets | None = None,
+        traces: Queue | None = None,
     ) -> None:
         self._shipper = shipper
         self._notary = notary
         self._errors = errors
         self._secrets = secrets
+        self._traces = traces
 
     def collect(self) -> Iterator[Family]:
         """Their families; how much is behind is left out where the store does not answer."""
         yield build_info()
         yield from lent_to(self._secrets)
         yield metrics.HEARTBEAT.family(self._beats())
-        if self._errors is not None:
-            yield metrics.TELEMETRY_EXPORTED.family([(("error",), self._errors.exported())])
-            yield metrics.TELEMETRY_DROPPED.family(
-                (("error", reason), count) for reason, count in self._errors.dropped().items()
-            )
+        yield metrics.TELEMETRY_EXPORTED.family(((name,), count) for name, count, _ in self._telemetry())
+        yield metrics.TELEMETRY_DROPPED.family(
+            ((name, reason), count)
+            for name, _, dropped in self._telemetry()
+            for reason, count in dropped.items()
+        )
         if self._notary is not None:
             yield metrics.AUDIT_CHECKPOINT.family([((), self._notary.newest / 1e9)])
             every = self._notary.every
             yield metrics.AUDIT_CHECKPOINT_INTERVAL.family([((), every)] if every else [])
         if self._shipper is not None:
             yield from self._ship(self._shipper)
+
+    def _telemetry(self) -> Iterator[tuple[str, int, Mapping[str, int]]]:
+        """What is told of us, by signal: how much arrived, and what did not, by reason."""
+        if self._errors is not None:
+            yield "error", self._errors.exported(), self._errors.dropped()
+        if self._traces is not None:
+            yield "trace", self._traces.exported, dict(self._traces.dropped)
 
     def _beats(self) -> Iterator[tuple[metrics.Labels, float]]:
         if self._shipper is not None:

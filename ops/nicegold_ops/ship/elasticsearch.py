@@ -13,11 +13,13 @@ from importlib.metadata import version
 from typing import Any, NamedTuple
 
 import msgspec
+from elastic_transport import ApiResponse
 from elasticsearch import ApiError, Elasticsearch, TransportError
 
 from nicegold_ops.audit.document import Document
 from nicegold_ops.audit.fields import mapping
 from nicegold_ops.errors import NicegoldError
+from nicegold_ops.telemetry.outgoing import Relay, Said
 
 #: Bytes of a request, about; Elasticsearch's own advice is 5 to 15 MB.
 _REQUEST = 5_000_000
@@ -51,11 +53,23 @@ class Arrived(NamedTuple):
 
 
 class AuditStream:
-    """The data stream `logs-nicegold.audit-NAMESPACE`, through *client*."""
+    """The data stream `logs-nicegold.audit-NAMESPACE`, through *client*.
 
-    def __init__(self, client: Elasticsearch, namespace: str = "default") -> None:
+    *outgoing* is told of each request.
+    """
+
+    def __init__(
+        self, client: Elasticsearch, namespace: str = "default", outgoing: Relay | None = None
+    ) -> None:
         self.name = f"logs-nicegold.audit-{namespace}"
+        self.outgoing = outgoing or Relay()
         self._client = client
+        [node] = list(client.transport.node_pool.all())[:1]
+        self._where: Said = {
+            "db.system.name": "elasticsearch",
+            "server.address": node.config.host,
+            "server.port": node.config.port,
+        }
 
     def prepare(self) -> bool:
         """Make its index template and its life-cycle policy; answers whether the server took the policy.
@@ -134,19 +148,29 @@ class AuditStream:
         return True
 
     def _ask(self, method: str, path: str, body: Any) -> dict[str, Any]:
+        there = path.partition("?")[0]
+        said = {**self._where, "http.request.method": method, "url.path": there}
+        with self.outgoing.request(f"{method} {there}", said) as more:
+            answer = self._answer(method, path, body)
+            more["http.response.status_code"] = answer.meta.status
+            if isinstance(body, list):
+                # Two lines of a bulk are one document.
+                more["db.operation.batch.size"] = len(body) // 2
+            found: dict[str, Any] = answer.body
+            return found
+
+    def _answer(self, method: str, path: str, body: Any) -> ApiResponse[Any]:
         headers = {
             "accept": "application/json",
             "content-type": "application/x-ndjson" if isinstance(body, list) else "application/json",
         }
         try:
-            answer = self._client.perform_request(method, path, headers=headers, body=body)
+            return self._client.perform_request(method, path, headers=headers, body=body)
         except TransportError as error:
             raise Busy(f"{self.name} does not answer: {type(error).__name__}: {error.message}") from None
         except ApiError as error:
             kind = Busy if error.meta.status in _LATER else Refused
             raise kind(f"{self.name} answers {error.meta.status}: {_said(error)}{_way_out(error)}") from None
-        found: dict[str, Any] = answer.body
-        return found
 
 
 def template(name: str, policy: str | None) -> dict[str, Any]:

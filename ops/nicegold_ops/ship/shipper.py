@@ -19,6 +19,7 @@ from nicegold_ops.ship.elasticsearch import Arrived, Busy, Refused
 from nicegold_ops.store.place import StoreFailed
 from nicegold_ops.store.queries import outbox_behind, runs_behind
 from nicegold_ops.telemetry.logs import logger
+from nicegold_ops.telemetry.outgoing import Relay
 
 #: Whose cursor it is, and the sink's name in metrics.
 SINK = "elasticsearch"
@@ -39,8 +40,9 @@ class Stream(Protocol):
 class Shipper:
     """Ships from *store* to *stream*.
 
-    *wait* takes seconds, and answers whether to stop; *chance* is in [0, 1), *wall* ns UTC. A page that is
-    refused as it is holds up its run, and not the others.
+    *wait* takes seconds, and answers whether to stop; *chance* is in [0, 1), *wall* ns UTC. *outgoing* is
+    told of each round in which something is sent. A page that is refused as it is holds up its run, and not
+    the others.
     """
 
     def __init__(
@@ -52,6 +54,7 @@ class Shipper:
         chance: Callable[[], float],
         wall: Callable[[], int],
         idle: float = 0.5,
+        outgoing: Relay | None = None,
     ) -> None:
         #: Documents by what became of them; requests that are to be sent again.
         self.results: Counter[str] = Counter(
@@ -65,6 +68,7 @@ class Shipper:
         #: When a round was last gone through, and when without trouble, ns UTC; 0 before the first.
         self.tried = self.beat = 0
         self._idle = idle
+        self._outgoing = outgoing or Relay()
         self._failures = 0
         self._is_prepared = False
         self._said = ""
@@ -74,7 +78,8 @@ class Shipper:
     def run(self, *, until_done: bool = False) -> None:
         """Ship until `wait` says to stop; with *until_done* also when nothing is behind."""
         while True:
-            shipped, complete = self._round()
+            with self._outgoing.work("audit.ship"):
+                shipped, complete = self._round()
             if until_done and not shipped and complete:
                 return
             if self._wait(self._pause(shipped, complete)):

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated
 
 import msgspec
 
+from nicegold_ops.errors import ConfigurationError
 from nicegold_ops.reference import Reference
 
 
@@ -30,6 +33,17 @@ class TraceSettings(msgspec.Struct, frozen=True, kw_only=True):
     ] = "Authorization"
     every: Annotated[int, msgspec.Meta(ge=0, le=2**31, description="a whole number, 0 or above")] = 1000
     budget: Annotated[float, msgspec.Meta(gt=0, description="seconds, above 0")] = 0.05
+
+
+@contextmanager
+def traces_installed() -> Iterator[None]:
+    """Say what [traces] needs, where something is imported that is not there."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise ConfigurationError(
+            f"[traces] needs {error.name}, which is not installed: pip install nicegold[traces]"
+        ) from None
 
 
 class ErrorSettings(msgspec.Struct, frozen=True, kw_only=True):

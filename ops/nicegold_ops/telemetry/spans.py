@@ -33,6 +33,11 @@ _SAMPLED = TraceFlags(TraceFlags.SAMPLED)
 _CLIENT = frozenset({"place_order", "cancel_order", "replace_order"})
 
 
+def resource(instance: str, version: str) -> Resource:
+    """Who tells of spans."""
+    return Resource({"service.name": "nicegold", "service.version": version, "service.instance.id": instance})
+
+
 class Spans:
     """Makes the spans of one run. *kinds* are the plugins' by name, *wall* tells ns UTC.
 
@@ -53,9 +58,7 @@ class Spans:
         self._kinds = kinds
         self._wall = wall
         self._database = database | {"db.operation.name": "COMMIT", "db.collection.name": "blocks"}
-        self._resource = Resource(
-            {"service.name": "nicegold", "service.version": version, "service.instance.id": run}
-        )
+        self.resource = resource(run, version)
         #: The orders that may still change, oldest first.
         self._orders: dict[str, _Followed] = {}
 
@@ -209,7 +212,7 @@ class Spans:
             name=name,
             context=context,
             parent=parent,
-            resource=self._resource,
+            resource=self.resource,
             attributes=attributes,
             events=events or (),
             links=links or (),

@@ -13,8 +13,10 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
 from nicegold import Event, Secret
+from nicegold_ops.secrets import Secrets
 from nicegold_ops.telemetry.beside import NOTHING, Beside
 from nicegold_ops.telemetry.cycles import Cycle
+from nicegold_ops.telemetry.settings import TraceSettings
 from nicegold_ops.telemetry.spans import Spans
 
 #: Spans that wait, some 30 MB: a minute of fifty orders a second with twenty plugins.
@@ -98,6 +100,13 @@ class Tracer:
         """Send what waits, for some seconds at most."""
         self.queue.put(self._spans.unfinished())
         self.queue.close()
+
+
+def queue_to(settings: TraceSettings, secrets: Secrets) -> Queue:
+    """One to the store that *settings* name. Raises what its key cannot be had for."""
+    key = settings.key
+    headers = {} if key is None else {settings.key_header: secrets.of("[traces] key", key)}
+    return Queue(otlp(settings.endpoint, headers))
 
 
 def otlp(endpoint: str, headers: Mapping[str, Secret], timeout: float = 10.0) -> SpanExporter:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from nicegold import Secret
 from nicegold_ops.errors import NicegoldError
+from nicegold_ops.telemetry.outgoing import Relay
 from nicegold_ops.vault.settings import VaultSettings
 
 if TYPE_CHECKING:
@@ -34,16 +35,20 @@ class Tampered(VaultFailed):
 
 
 class Api:
-    """Asks the Vault of *settings* under a token, or under none. It belongs to the process that made it."""
+    """Asks the Vault of *settings* under a token, or under none, and tells *outgoing* so.
 
-    def __init__(self, settings: VaultSettings, token: Secret | None = None) -> None:
+    It belongs to the process that made it.
+    """
+
+    def __init__(
+        self, settings: VaultSettings, token: Secret | None = None, outgoing: Relay | None = None
+    ) -> None:
         # hvac takes a tenth of a second to import, and most configurations have no Vault.
         import hvac
-        import requests
 
-        session = requests.Session()
-        # Neither a proxy nor a password of the environment, and no other authorities than ours.
-        session.trust_env = False
+        from nicegold_ops.vault.conversation import Conversation
+
+        session = Conversation(outgoing or Relay())
         session.verify = str(settings.ca) if settings.ca else True
         self._client = hvac.Client(
             url=settings.address,

@@ -13,6 +13,7 @@ from nicegold_ops.config import Resolve
 from nicegold_ops.errors import NicegoldError
 from nicegold_ops.reference import Reference
 from nicegold_ops.telemetry.logs import logger
+from nicegold_ops.telemetry.outgoing import Relay
 from nicegold_ops.vault.api import Api, Denied, Tampered, Unavailable, VaultFailed
 from nicegold_ops.vault.settings import VaultSettings
 
@@ -30,10 +31,14 @@ class Login(msgspec.Struct, frozen=True):
 
 
 class Door:
-    """Logs in as *settings* say; *resolve* answers what they refer to in the environment and in files."""
+    """Logs in as *settings* say; *resolve* answers what they refer to in the environment and in files.
 
-    def __init__(self, settings: VaultSettings, resolve: Resolve) -> None:
+    *outgoing* is told of each request.
+    """
+
+    def __init__(self, settings: VaultSettings, resolve: Resolve, outgoing: Relay | None = None) -> None:
         self._settings = settings
+        self._outgoing = outgoing
         self._resolve = resolve
         #: The SecretID that came out of a wrapping token, which gives it once.
         self._unwrapped: tuple[Secret, Secret] | None = None
@@ -44,7 +49,9 @@ class Door:
             return self._with_token()
         said = self._identity()
         try:
-            answer = Api(self._settings).post(f"auth/{self._settings.mounted}/login", **said)
+            answer = Api(self._settings, None, self._outgoing).post(
+                f"auth/{self._settings.mounted}/login", **said
+            )
         except Unavailable:
             raise
         except VaultFailed as error:
@@ -58,12 +65,14 @@ class Door:
 
     def _login(self, auth: dict[str, Any]) -> Login:
         token = Secret(auth["client_token"])
-        return Login(Api(self._settings, token), token, auth["lease_duration"], auth["renewable"])
+        return Login(
+            Api(self._settings, token, self._outgoing), token, auth["lease_duration"], auth["renewable"]
+        )
 
     def _with_token(self) -> Login:
         assert self._settings.token is not None  # noqa: S101  # its settings see to it
         token = self._opened("token", self._settings.token)
-        api = Api(self._settings, token)
+        api = Api(self._settings, token, self._outgoing)
         try:
             found = api.get("auth/token/lookup-self")["data"]
         except Denied as error:
@@ -115,11 +124,13 @@ class Door:
         """The SecretID in *wrapping*, which must have been made where SecretIDs of our role are made."""
         with _loudly():
             self._look(wrapping)
-            opened = Api(self._settings, wrapping).post("sys/wrapping/unwrap")
+            opened = Api(self._settings, wrapping, self._outgoing).post("sys/wrapping/unwrap")
         return Secret(opened["data"]["secret_id"])
 
     def _look(self, wrapping: Secret) -> None:
-        found = Api(self._settings).post("sys/wrapping/lookup", token=wrapping.reveal())["data"]
+        found = Api(self._settings, None, self._outgoing).post(
+            "sys/wrapping/lookup", token=wrapping.reveal()
+        )["data"]
         expected = self._settings.creation_path
         if found["creation_path"] != expected:
             raise Tampered(f"it was made at {found['creation_path']}, not at {expected}")

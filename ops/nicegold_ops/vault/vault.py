@@ -29,6 +29,7 @@ from nicegold_ops.errors import in_one_line
 from nicegold_ops.reference import Reference
 from nicegold_ops.suggest import did_you_mean
 from nicegold_ops.telemetry.logs import logger
+from nicegold_ops.telemetry.outgoing import Relay
 from nicegold_ops.vault.api import Api, Denied, Missing, Unavailable, VaultFailed
 from nicegold_ops.vault.login import Door, Login
 from nicegold_ops.vault.settings import VaultSettings
@@ -112,7 +113,9 @@ class Vault:
         wall: Callable[[], float] = time.time,
         chance: Callable[[], float] = random.random,
     ) -> None:
-        self._door = Door(settings, resolve)
+        #: Is told of each request, once somebody wants to know.
+        self.outgoing = Relay()
+        self._door = Door(settings, resolve, self.outgoing)
         self._monotonic, self._wall, self._chance = monotonic, wall, chance
         self._tell: Tell = lambda *said: None
         self._lost: Lost = lambda reason: None

@@ -1,0 +1,42 @@
+"""What we ask of other servers, told to whoever wants to know: a trace store, or nobody.
+
+Nothing here needs OpenTelemetry. `requests.py` makes spans of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Protocol, TypeAlias
+
+Said: TypeAlias = dict[str, str | int | float | bool]
+
+
+class Outgoing(Protocol):
+    """Is told of what is done while a `with` lasts, and of how that ends."""
+
+    def work(self, name: str) -> AbstractContextManager[None]:
+        """Something that takes requests, such as a round of the shipper."""
+
+    def request(
+        self, name: str, said: Mapping[str, str | int | float | bool]
+    ) -> AbstractContextManager[Said]:
+        """One request; what is put into the answer is said of it too, by OpenTelemetry's names."""
+
+
+class Relay:
+    """Tells *to*, once there is somebody. It may be made long before."""
+
+    def __init__(self) -> None:
+        self.to: Outgoing | None = None
+
+    def work(self, name: str) -> AbstractContextManager[None]:
+        return nullcontext() if self.to is None else self.to.work(name)
+
+    @contextmanager
+    def request(self, name: str, said: Mapping[str, str | int | float | bool]) -> Iterator[Said]:
+        if self.to is None:
+            yield {}
+            return
+        with self.to.request(name, said) as more:
+            yield more
