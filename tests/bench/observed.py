@@ -23,9 +23,11 @@ from nicegold_ops.app import recorded
 from nicegold_ops.calls import CallLog
 from nicegold_ops.journal import Run, journal_path, open_journal
 from nicegold_ops.projected import ProjectedJournal
+from nicegold_ops.store.place import said_of
 from nicegold_ops.telemetry import Telemetry
+from nicegold_ops.telemetry.beside import BesideLog
 from nicegold_ops.telemetry.spans import Spans
-from nicegold_ops.telemetry.tracer import Tracer, otlp
+from nicegold_ops.telemetry.tracer import Queue, Tracer, otlp
 from nicegold_ops.witness import Witness
 from tests.bench.calls import LOOKERS, Added, compared
 from tests.bench.engines import BUDGET, Outcome, fold, plugins
@@ -50,7 +52,7 @@ class Observed:
         telemetry = Telemetry(self._folder / run, run)
         host = Host(telemetry.observe if self._watched else unwatched, plugins(LOOKERS))
         store = open_journal(journal_path(self._folder), durable=False)
-        log = CallLog(run)
+        log, beside = CallLog(run), BesideLog(telemetry.cause)
         journal = ProjectedJournal(
             store,
             Run(run, "paper", self._runs),
@@ -59,12 +61,13 @@ class Observed:
             by_reference=True,
             wall=telemetry.wall,
             calls=log,
+            committed=beside.committed if self._watched else None,
         )
         telemetry.watch_read(journal.read)
-        spans = Spans(run, "paper", telemetry.kind_of, "bench", telemetry.wall)
-        tracer = Tracer(spans, otlp(self._traces, {}))
+        spans = Spans(run, "paper", telemetry.kind_of, "bench", telemetry.wall, said_of(store))
+        tracer = Tracer(spans, Queue(otlp(self._traces, {})))
         cycles = telemetry.cycles(every=1000, budget=BUDGET)
-        witness = Witness(cycles, telemetry.cause, log, budget=BUDGET, tracer=tracer)
+        witness = Witness(cycles, telemetry.cause, log, budget=BUDGET, tracer=tracer, beside=beside)
         if self._watched:
             witness.start()
         record = recorded(journal, telemetry, witness if self._watched else None)
@@ -74,7 +77,7 @@ class Observed:
         end.start()
         end.join()
         journal.flush()
-        self.exported += tracer.exported
+        self.exported += tracer.queue.exported
         calls = sum(hook.calls for hook in telemetry.summary())
         telemetry.close()
         store.dispose()
