@@ -79,6 +79,7 @@ def test_each_line_arrives_once_as_it_is_also_while_files_are_renamed(running, l
     ours = [{name: value for name, value in each.items() if not name.startswith(ITS_OWN)} for each in events]
     assert sorted(map(json.dumps, map(_sorted, lines))) == sorted(map(json.dumps, map(_sorted, ours)))
     assert {"create"} == {each["@metadata.op_type"] for each in events}
+    assert len(lines) == len({each["@metadata._id"] for each in events})
     assert {("logs", "nicegold.app", "default")} == {
         tuple(each[f"data_stream.{name}"] for name in ("type", "dataset", "namespace")) for each in events
     }
