@@ -60,7 +60,7 @@ SEAMS = (
     Seam("nicegold_ops.people", "disk", "the key of a name, in a file of its own that can be destroyed"),
     Seam("nicegold_ops.people", "chance", "ids that nobody has, and nonces, which nobody may foresee"),
     Seam("nicegold_ops.audit.checkpoint", "disk", "publishes what was signed, where others cannot write"),
-    Seam("nicegold_ops.commands._servers", "network", "asks whether a trace store is there"),
+    Seam("nicegold_ops.commands._servers", "network", "asks whether who takes traces and errors is there"),
     Seam("nicegold_ops.commands.work", "random.random", "shippers that failed together do not try together"),
     Seam("nicegold_ops.commands.work", "random.SystemRandom", "ids of spans of what is asked of servers"),
     Seam("nicegold_ops.config", "disk os.path.expanduser", "reads nicegold.toml; ~ is allowed in its paths"),

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
 from tests.ops.audit.test_checkpoint import pem
 from tests.ops.commandline import Shell, market_in
+from tests.services.bugsink import bugsink
 from tests.services.elasticsearch import elasticsearch
 from tests.services.jaeger import jaeger
 
@@ -22,7 +24,8 @@ def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
 def looked(shell: Shell, about: str, table: str) -> tuple[str, str, str]:
     """What is said of *about*, with *table* in the configuration."""
     path = shell.folder / "nicegold.toml"
-    path.write_text(f"{path.read_text().partition('[elasticsearch]')[0].partition('[traces]')[0]}\n{table}\n")
+    before = re.split(r"\[(?:elasticsearch|traces|errors)\]", path.read_text())[0]
+    path.write_text(f"{before}\n{table}\n")
     found = {each["about"]: each for each in shell("doctor", "--json", "-").json}
     return found[about]["status"], found[about]["says"], found[about].get("way_out", "")
 
@@ -43,6 +46,29 @@ def test_servers_that_are_there_are_well_and_those_that_are_gone_are_named(shell
         traces.kill()
         gone = looked(shell, "traces", there)
         assert ("fail", True) == (gone[0], "refused" in gone[1])
+
+
+@pytest.mark.slow
+def test_where_errors_go_is_asked_whether_it_takes_ours_and_gets_none(shell, monkeypatch):
+    table = '[errors]\ndsn = "env:SENTRY_DSN"'
+    with bugsink() as server:
+        monkeypatch.setenv("SENTRY_DSN", server.dsn)
+        assert ("ok", f"http://127.0.0.1:{server.port}/api/1/envelope/", "") == looked(shell, "errors", table)
+        monkeypatch.setenv("SENTRY_DSN", server.dsn[:-1] + "7")
+        status, says, way_out = looked(shell, "errors", table)
+        assert ("fail", True, True) == (status, "does not let us in" in says, "[errors] dsn" in way_out)
+        assert [] == server.issues()
+        server.kill()
+        status, says, way_out = looked(shell, "errors", table)
+        assert ("fail", True, True) == (status, "refused" in says, way_out.startswith("start it"))
+
+
+def test_a_dsn_that_is_none_is_said_and_not_repeated(shell, monkeypatch):
+    monkeypatch.setenv("SENTRY_DSN", "garbage")
+
+    status, says, _ = looked(shell, "errors", '[errors]\ndsn = "env:SENTRY_DSN"')
+
+    assert ("fail", True, False) == (status, "is no DSN" in says, "garbage" in says)
 
 
 def test_a_key_that_signs_is_well_and_where_nothing_is_published_that_is_said(shell):

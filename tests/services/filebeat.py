@@ -61,7 +61,10 @@ def filebeat(state: Path) -> Iterator[Filebeat]:
 def checked() -> subprocess.CompletedProcess[str]:
     """What Filebeat says of the settings as they are."""
     command = [_program(), "test", "config", f"-c={SETTINGS}", "--strict.perms=false"]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+    # Else it leaves its own log beside the program.
+    with tempfile.TemporaryDirectory(prefix="nicegold-filebeat-") as folder:
+        command.append(f"--path.home={folder}")
+        return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
 def _program() -> str:

@@ -14,7 +14,7 @@ from nicegold_ops.config import Settings
 from nicegold_ops.errors import NicegoldError
 from nicegold_ops.secrets import Secrets
 from nicegold_ops.ship.settings import ElasticsearchSettings
-from nicegold_ops.telemetry.settings import TraceSettings
+from nicegold_ops.telemetry.settings import ErrorSettings, TraceSettings
 
 #: Seconds for an answer.
 _PATIENCE = 5.0
@@ -29,6 +29,8 @@ def servers(settings: Settings, secrets: Secrets) -> Iterator[Finding]:
         yield _elasticsearch(settings.elasticsearch, secrets)
     if settings.traces is not None:
         yield _traces(settings.traces, secrets)
+    if settings.errors is not None:
+        yield _errors(settings.errors, secrets)
     if settings.audit is not None:
         yield _signer(settings.audit, secrets)
 
@@ -73,9 +75,33 @@ def _answer(settings: TraceSettings, key: Secret | None) -> int:
     headers = {"content-type": "application/x-protobuf"}
     if key is not None:
         headers[settings.key_header] = key.reveal()
-    request = Request(settings.endpoint, b"", headers, method="POST")  # noqa: S310  # the pattern says http
+    return _status(Request(settings.endpoint, b"", headers, method="POST"))  # noqa: S310  # the pattern says http
+
+
+def _errors(settings: ErrorSettings, secrets: Secrets) -> Finding:
+    # Sentry's SDK is imported where it is used.
+    from nicegold_ops.telemetry.errors import question
+
     try:
-        with urlopen(request, timeout=_PATIENCE) as answer:  # noqa: S310
+        url, headers, body = question(settings, secrets)
+    except NicegoldError as error:
+        return Finding("errors", "fail", str(error), "mend [errors] dsn; until then no run begins")
+    try:
+        status = _status(Request(url, body, headers, method="POST"))  # noqa: S310  # a DSN's is http
+    except (OSError, HTTPException) as error:
+        way_out = "start it, or mend [errors] dsn; until then errors are dropped and counted"
+        return Finding("errors", "fail", f"{url}: {error}", way_out)
+    if status in _DENIED:
+        return Finding("errors", "fail", f"{url} does not let us in", "mend [errors] dsn: its key or project")
+    if status >= 300:
+        says = f"{url} answers {status}, so it takes no errors there"
+        return Finding("errors", "fail", says, "name the DSN of the project's settings")
+    return Finding("errors", "ok", url)
+
+
+def _status(request: Request) -> int:
+    try:
+        with urlopen(request, timeout=_PATIENCE) as answer:  # noqa: S310  # of a URL that is http
             status: int = answer.status
             return status
     except HTTPError as error:

@@ -16,12 +16,12 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from importlib.metadata import version
 from traceback import walk_tb
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import msgspec
 from sentry_sdk import Client
 from sentry_sdk.transport import HttpTransport
-from sentry_sdk.utils import BadDsn
+from sentry_sdk.utils import BadDsn, Dsn
 
 from nicegold import Event, PluginFailed, Secret
 from nicegold_ops.errors import ConfigurationError
@@ -74,6 +74,14 @@ class Failure(msgspec.Struct, frozen=True):
     tags: dict[str, str] = {}
     trace: str = ""
     logger: str = ROOT
+
+
+class Question(NamedTuple):
+    """An envelope with nothing in it, to be posted: no error comes of it. The URL holds no key."""
+
+    url: str
+    headers: dict[str, str]
+    body: bytes = b"{}\n"
 
 
 class Transport(HttpTransport):
@@ -289,6 +297,16 @@ def errors_to(settings: ErrorSettings, secrets: Secrets, **options: Any) -> Erro
     )
 
 
+def question(settings: ErrorSettings, secrets: Secrets) -> Question:
+    """What asks the server whether it would take errors from us. Raises as `errors_to` does."""
+    try:
+        auth = Dsn(secrets.of("[errors] dsn", settings.dsn).reveal()).to_auth("nicegold")
+    except (BadDsn, ValueError):
+        raise _no_dsn() from None
+    headers = {"content-type": "application/x-sentry-envelope", "x-sentry-auth": auth.to_header()}
+    return Question(auth.get_api_url(), headers)
+
+
 def _client(dsn: Secret, environment: str) -> Client:
     try:
         return Client(
@@ -311,11 +329,15 @@ def _client(dsn: Secret, environment: str) -> Client:
             spotlight=False,
         )
     except (BadDsn, ValueError):
-        # Without the reason, which could repeat the secret.
-        raise ConfigurationError(
-            "[errors] dsn: what is there is no DSN, such as https://KEY@HOST/PROJECT; "
-            "the server names it in the project's settings"
-        ) from None
+        raise _no_dsn() from None
+
+
+def _no_dsn() -> ConfigurationError:
+    # Without the reason, which could repeat the secret.
+    return ConfigurationError(
+        "[errors] dsn: what is there is no DSN, such as https://KEY@HOST/PROJECT; "
+        "the server names it in the project's settings"
+    )
 
 
 class _Handler(logging.Handler):

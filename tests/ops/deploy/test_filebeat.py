@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from elasticsearch import Elasticsearch
 
 from nicegold_ops.telemetry.logs import Logs, logger
 from tests.services.elasticsearch import elasticsearch
-from tests.services.filebeat import Filebeat, checked, filebeat
+from tests.services.filebeat import SETTINGS, Filebeat, checked, filebeat
 from tests.services.prometheus import until
 
 pytestmark = pytest.mark.slow
@@ -78,6 +79,7 @@ def test_each_line_arrives_once_as_it_is_also_while_files_are_renamed(running, l
     ours = [{name: value for name, value in each.items() if not name.startswith(ITS_OWN)} for each in events]
     assert sorted(map(json.dumps, map(_sorted, lines))) == sorted(map(json.dumps, map(_sorted, ours)))
     assert {"create"} == {each["@metadata.op_type"] for each in events}
+    assert len(lines) == len({each["@metadata._id"] for each in events})
     assert {("logs", "nicegold.app", "default")} == {
         tuple(each[f"data_stream.{name}"] for name in ("type", "dataset", "namespace")) for each in events
     }
@@ -113,6 +115,13 @@ def test_elasticsearch_takes_what_arrives_and_finds_it_by_its_trace(running, log
         found = client.count(index=STREAM, query={"match": {"trace.id": TRACE}})
 
     assert len(lines) == found["count"]
+
+
+def test_a_short_log_arrives_whatever_a_filebeats_default_is():
+    [source] = yaml.safe_load(SETTINGS.read_text())["filebeat.inputs"]
+
+    # Version 9 knows a file by its first 1024 bytes, and waits for them; the one here is older, and does not.
+    assert (None, False) == (source["file_identity.native"], source["prospector.scanner.fingerprint.enabled"])
 
 
 def test_the_settings_are_what_filebeat_takes():
