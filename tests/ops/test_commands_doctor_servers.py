@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from threading import Thread
+from typing import ClassVar
 
 import pytest
 
@@ -46,6 +49,35 @@ def test_servers_that_are_there_are_well_and_those_that_are_gone_are_named(shell
         traces.kill()
         gone = looked(shell, "traces", there)
         assert ("fail", True) == (gone[0], "refused" in gone[1])
+
+
+class Elsewhere(BaseHTTPRequestHandler):
+    """Sends whoever asks to /elsewhere, and notes what it was asked for."""
+
+    asked: ClassVar[list[str]] = []
+
+    def do_POST(self) -> None:
+        self.asked.append(self.path)
+        self.send_response(302)
+        self.send_header("location", "/elsewhere")
+        self.end_headers()
+
+    do_GET = do_POST
+
+    def log_message(self, *_: object) -> None:
+        """Nobody reads it."""
+
+
+def test_a_key_does_not_follow_a_redirect(shell):
+    with HTTPServer(("127.0.0.1", 0), Elsewhere) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        status, says, _ = looked(
+            shell, "traces", f'[traces]\nendpoint = "http://127.0.0.1:{server.server_port}/v1/traces"'
+        )
+        server.shutdown()
+
+    assert ("fail", True) == (status, "answers 302, so it takes no spans there" in says)
+    assert ["/v1/traces"] == Elsewhere.asked
 
 
 @pytest.mark.slow

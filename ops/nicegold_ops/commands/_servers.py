@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from http.client import HTTPException
+from typing import Any
 from urllib.error import HTTPError
-from urllib.request import Request, urlopen
+from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 from nicegold import Secret
 from nicegold_ops.audit.settings import AuditSettings
@@ -99,9 +100,16 @@ def _errors(settings: ErrorSettings, secrets: Secrets) -> Finding:
     return Finding("errors", "ok", url)
 
 
+class _Straight(HTTPRedirectHandler):
+    """Goes nowhere else: a key would go along."""
+
+    def redirect_request(self, *_: Any) -> None:
+        return None
+
+
 def _status(request: Request) -> int:
     try:
-        with urlopen(request, timeout=_PATIENCE) as answer:  # noqa: S310  # of a URL that is http
+        with build_opener(_Straight).open(request, timeout=_PATIENCE) as answer:
             status: int = answer.status
             return status
     except HTTPError as error:
