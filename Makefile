@@ -17,7 +17,7 @@ uv = $(shell command -v uv || echo $(bin)/uv)
 native := ops/nicegold_ops/telemetry/_watched.c \
     $(addprefix core/nicegold/,answers.py engine.py indicators.py matching.py orders.py portfolio.py values.py venue.py)
 
-reference := $(wildcard docs/reference/*.md) docs/alerts.md docs/audit.md docs/reliability.md docs/write-a-broker.md
+reference := $(wildcard docs/reference/*.md) docs/alerts.md docs/audit.md docs/emits.md docs/reliability.md docs/write-a-broker.md
 rule_tests := $(wildcard alerts/tests/*.yml)
 
 # A half-made file must not look finished, and `check` runs in the order it is written in.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,6 +25,7 @@ from nicegold_ops.store.queries import order_with_fills
 from nicegold_ops.store.tables import calls
 from nicegold_ops.telemetry import tracer
 from nicegold_ops.telemetry.cycles import Count, Cycle
+from nicegold_ops.telemetry.spans import DECLARED
 from nicegold_ops.trace import trace_id
 from tests.ops.commandline import market_in
 
@@ -186,6 +188,16 @@ def test_an_order_has_a_span_with_its_states_and_the_cycle_of_its_fill_links_to_
     assert cycle.context.trace_id == span.context.trace_id or span.context in [
         each.context for each in cycle.links
     ]
+
+
+def test_what_is_sent_is_declared(spans):
+    _, told = spans
+    declared = {re.sub("[A-Z]{3,}", "X", each.name): set(each.attributes) for each in DECLARED}
+
+    for each in told:
+        name = re.sub(r"(?<=^receive )\w+|(?<=^hook )\w+|(?<=^plugin ).*|(?<=^order ).*", "X", each.name)
+        name = {"plugin X": "plugin X/X", "order X": "order X X", "COMMIT blocks": "X blocks"}.get(name, name)
+        assert set(each.attributes) <= declared[name], each.name
 
 
 def test_of_cycles_that_led_to_nothing_one_in_so_many_has_spans(spans):

@@ -27,7 +27,7 @@ Document: TypeAlias = dict[str, Any]
 _decode = msgspec.json.Decoder().decode
 
 
-class _Kind(NamedTuple):
+class Kind(NamedTuple):
     """What ECS says of a topic."""
 
     action: str
@@ -36,40 +36,44 @@ class _Kind(NamedTuple):
     outcome: str = "success"
 
 
-_KINDS = {
-    "Order": _Kind("order.submitted", type="start"),
-    "Vetoed": _Kind("order.vetoed", type="denied", outcome="failure"),
-    "Placed": _Kind("order.placed"),
-    "Accepted": _Kind("order.accepted", type="allowed"),
-    "Rejected": _Kind("order.rejected", type="denied", outcome="failure"),
-    "Triggered": _Kind("order.triggered", type="change"),
-    "Fill": _Kind("order.filled", type="change"),
-    "Cancel": _Kind("order.cancel_requested"),
-    "Canceled": _Kind("order.canceled", type="end"),
-    "CancelRejected": _Kind("order.cancel_rejected", type="denied", outcome="failure"),
-    "Replace": _Kind("order.replace_requested"),
-    "Replaced": _Kind("order.replaced", type="change"),
-    "Expired": _Kind("order.expired", type="end"),
-    "Unknown": _Kind("order.unknown", type="error", outcome="unknown"),
-    "Absent": _Kind("order.absent"),
-    "Found": _Kind("order.found"),
-    "Busted": _Kind("fill.busted", type="change"),
-    "Swap": _Kind("position.swapped"),
-    "Break": _Kind("reconciliation.broken", type="error", outcome="failure"),
-    "Mended": _Kind("reconciliation.mended"),
-    "Adopted": _Kind("reconciliation.adopted", category="configuration", type="change"),
-    "Reconciled": _Kind("reconciliation.agreed"),
-    "PluginFailed": _Kind("plugin.failed", type="error", outcome="failure"),
-    "Refused": _Kind("market.refused", type="denied", outcome="failure"),
-    "Halted": _Kind("engine.halted", category="configuration", type="change"),
-    "HaltLifted": _Kind("engine.halt_lifted", category="configuration", type="change"),
-    "Started": _Kind("engine.started", category="process", type="start"),
-    "Finished": _Kind("engine.finished", category="process", type="end"),
+#: By the topic of an event.
+KINDS = {
+    "Order": Kind("order.submitted", type="start"),
+    "Vetoed": Kind("order.vetoed", type="denied", outcome="failure"),
+    "Placed": Kind("order.placed"),
+    "Accepted": Kind("order.accepted", type="allowed"),
+    "Rejected": Kind("order.rejected", type="denied", outcome="failure"),
+    "Triggered": Kind("order.triggered", type="change"),
+    "Fill": Kind("order.filled", type="change"),
+    "Cancel": Kind("order.cancel_requested"),
+    "Canceled": Kind("order.canceled", type="end"),
+    "CancelRejected": Kind("order.cancel_rejected", type="denied", outcome="failure"),
+    "Replace": Kind("order.replace_requested"),
+    "Replaced": Kind("order.replaced", type="change"),
+    "Expired": Kind("order.expired", type="end"),
+    "Unknown": Kind("order.unknown", type="error", outcome="unknown"),
+    "Absent": Kind("order.absent"),
+    "Found": Kind("order.found"),
+    "Busted": Kind("fill.busted", type="change"),
+    "Swap": Kind("position.swapped"),
+    "Break": Kind("reconciliation.broken", type="error", outcome="failure"),
+    "Mended": Kind("reconciliation.mended"),
+    "Adopted": Kind("reconciliation.adopted", category="configuration", type="change"),
+    "Reconciled": Kind("reconciliation.agreed"),
+    "PluginFailed": Kind("plugin.failed", type="error", outcome="failure"),
+    "Refused": Kind("market.refused", type="denied", outcome="failure"),
+    "Halted": Kind("engine.halted", category="configuration", type="change"),
+    "HaltLifted": Kind("engine.halt_lifted", category="configuration", type="change"),
+    "Started": Kind("engine.started", category="process", type="start"),
+    "Finished": Kind("engine.finished", category="process", type="end"),
 }
-#: The same of what people do, where it is no change of how trading is configured.
-_DEEDS = {
-    "subject.registered": _Kind("subject.registered", category="iam", type="creation"),
-    "subject.erased": _Kind("subject.erased", category="iam", type="deletion"),
+#: The same of what people do.
+DEEDS = {
+    "approval.granted": Kind("approval.granted", category="configuration", type="change"),
+    "halt.lifted": Kind("halt.lifted", category="configuration", type="change"),
+    "venue.adopted": Kind("venue.adopted", category="configuration", type="change"),
+    "subject.registered": Kind("subject.registered", category="iam", type="creation"),
+    "subject.erased": Kind("subject.erased", category="iam", type="deletion"),
 }
 #: What the field of an event is called in its document.
 _NAMES = {
@@ -125,7 +129,7 @@ class Told:
 def of_event(told: Told, parents: Mapping[str, str]) -> Document:
     """The document of an event. *parents* has the traceparents of orders, by their ids."""
     message, event = told.message, told.event
-    kind = _KINDS.get(message.topic) or _Kind(f"event.{message.topic.lower()}")
+    kind = KINDS.get(message.topic) or Kind(f"event.{message.topic.lower()}")
     cycle = trace_id(message.run, message.cause) if message.cause else ""
     document = {
         **_head(message.run, message.run, str(message.sequence), message.created_at),
@@ -170,7 +174,7 @@ def of_calls(block: CallBlock) -> Iterator[Document]:
 def of_action(block: Block) -> Document:
     """The document of what a person did."""
     action = action_of(block)
-    kind = _DEEDS.get(action.action, _Kind(action.action, category="configuration", type="change"))
+    kind = DEEDS.get(action.action, Kind(action.action, category="configuration", type="change"))
     document = {
         **_head(action.run, CHAIN, str(block.number), block.created_at),
         "event.category": [kind.category],

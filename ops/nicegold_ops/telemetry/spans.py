@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from itertools import groupby
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import Event as SpanEvent
@@ -31,6 +31,103 @@ _SCOPE = InstrumentationScope("nicegold")
 _SAMPLED = TraceFlags(TraceFlags.SAMPLED)
 #: What a plugin does to reach somebody else.
 _CLIENT = frozenset({"place_order", "cancel_order", "replace_order"})
+
+
+class Declared(NamedTuple):
+    """A span that there may be: its name, in which words in capitals stand for others, and what it is of."""
+
+    name: str
+    kind: str
+    of: str
+    attributes: tuple[str, ...] = ()
+
+
+_ORDER_SAYS = (
+    "nicegold.order.client_id",
+    "nicegold.strategy.id",
+    "nicegold.instrument.symbol",
+    "nicegold.order.side",
+    "nicegold.order.quantity",
+    "nicegold.order.type",
+    "nicegold.order.price",
+    "nicegold.order.stop_price",
+)
+_REQUEST_SAYS = (
+    "http.request.method",
+    "url.path",
+    "http.response.status_code",
+    "server.address",
+    "server.port",
+)
+#: All of them.
+DECLARED = (
+    Declared(
+        "receive PLUGIN",
+        "CONSUMER",
+        "an input, from when a feed or a broker handed it over until its turn came; the root of its trace",
+        (
+            "messaging.system",
+            "messaging.operation.type",
+            "messaging.destination.name",
+            "nicegold.plugin.name",
+            "nicegold.plugin.kind",
+        ),
+    ),
+    Declared(
+        "engine.cycle",
+        "INTERNAL",
+        "an input to its end; what was told is its events, and orders that it is about are its links",
+        ("nicegold.engine.mode", "nicegold.cycle.cause"),
+    ),
+    Declared(
+        "hook HOOK", "INTERNAL", "a question to plugins", ("nicegold.hook.name", "nicegold.hook.impl_count")
+    ),
+    Declared(
+        "plugin PLUGIN/HOOK",
+        "INTERNAL; CLIENT where a broker is told",
+        "one plugin's call",
+        (
+            "nicegold.hook.name",
+            "nicegold.hook.outcome",
+            "nicegold.plugin.name",
+            "nicegold.plugin.kind",
+            "code.function.name",
+        ),
+    ),
+    Declared(
+        "order SIDE SYMBOL",
+        "INTERNAL",
+        "an order from its cycle to its end; its states and fills are its events",
+        (*_ORDER_SAYS, "nicegold.order.status"),
+    ),
+    Declared(
+        "COMMIT blocks",
+        "CLIENT",
+        "a block of the journal, and what is made of it, on its way to the disk",
+        (
+            "db.system.name",
+            "db.namespace",
+            "db.operation.name",
+            "db.collection.name",
+            "server.address",
+            "server.port",
+        ),
+    ),
+    Declared("audit.ship", "INTERNAL", "a round of `nicegold work` in which something was asked"),
+    Declared("audit.checkpoint", "INTERNAL", "a checkpoint of `nicegold work` for which another was asked"),
+    Declared(
+        "METHOD /v1/PATH",
+        "CLIENT",
+        "a request to Vault",
+        (*_REQUEST_SAYS, "peer.service", "error.type"),
+    ),
+    Declared(
+        "METHOD /logs-nicegold.audit-NAMESPACE/_bulk",
+        "CLIENT",
+        "a request to Elasticsearch, such as this one",
+        (*_REQUEST_SAYS, "db.system.name", "db.operation.batch.size", "error.type"),
+    ),
+)
 
 
 def resource(instance: str, version: str) -> Resource:

@@ -8,7 +8,7 @@ import pytest
 
 from nicegold import Event, Fill, Halted, Objection, Order, PluginFailed, Side, Vetoed
 from nicegold.testing import START
-from nicegold_ops.audit.document import _KINDS, Told, event_id, of_calls, of_event
+from nicegold_ops.audit.document import KINDS, Told, event_id, of_calls, of_event
 from nicegold_ops.audit.fields import FIELDS, mapping
 from nicegold_ops.store.queries import CallBlock, Message
 from nicegold_ops.telemetry.cycles import Count, Cycle
@@ -94,8 +94,8 @@ def test_each_event_that_is_told_has_a_name_of_its_own():
     from nicegold_ops.store.outbox import _UNTOLD  # what nobody is told needs none
 
     kinds = {kind.__name__ for kind in Event.__subclasses__() if kind.__module__.startswith("nicegold.")}
-    assert kinds - {kind.__name__ for kind in _UNTOLD} == _KINDS.keys()
-    assert len(_KINDS) == len({kind.action for kind in _KINDS.values()})
+    assert kinds - {kind.__name__ for kind in _UNTOLD} == KINDS.keys()
+    assert len(KINDS) == len({kind.action for kind in KINDS.values()})
 
 
 def test_calls_and_counts_are_documents_too():
