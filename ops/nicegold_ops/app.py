@@ -304,7 +304,7 @@ def _tracer(
         from nicegold_ops.telemetry.requests import Requests
         from nicegold_ops.telemetry.spans import Spans
         from nicegold_ops.telemetry.tracer import Tracer, queue_to
-    spans = Spans(run.run, run.mode, telemetry.kind_of, version("nicegold"), telemetry.wall, said_of(store))
+    spans = Spans(run.run, run.mode, telemetry.kind_of, telemetry.wall, said_of(store))
     queue = queue_to(traces, secrets)
     if secrets.vault is not None:
         draw = SystemRandom().getrandbits

@@ -56,6 +56,8 @@ _INBOX = 10_000
 _PROGRESS_EVERY = 5_000
 #: A paper session writes what waits when the market is silent for this long.
 _IDLE_SECONDS = 0.25
+#: And while the market goes on, ns after the last time; an order does not wait for that.
+_WRITE_EVERY = 1_000_000_000
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -421,7 +423,7 @@ def _put(inbox: queue.Queue[Any], item: Waiting | StreamFailed | None, stop: thr
 def _consume(
     app: App, inbox: queue.Queue[Any], producers: int, stop: threading.Event, progress: Progress
 ) -> tuple[int, str]:
-    events, recorded = 0, app.engine.sequence
+    events, recorded, written = 0, app.engine.sequence, app.telemetry.wall()
     while producers and not stop.is_set():
         try:
             item = inbox.get(timeout=_IDLE_SECONDS)
@@ -446,6 +448,9 @@ def _consume(
             case execution, broker, since:
                 app.engine.handle(execution, broker)
                 _note(app, broker, since)
+        if abs(app.telemetry.wall() - written) >= _WRITE_EVERY:
+            app.journal.flush()
+            written = app.telemetry.wall()
         if app.run.mode == "live" and app.engine.sequence - recorded >= SNAPSHOT_EVERY:
             app.engine.snapshot()
             recorded = app.engine.sequence

@@ -64,7 +64,7 @@ class Observed:
             committed=beside.committed if self._watched else None,
         )
         telemetry.watch_read(journal.read)
-        spans = Spans(run, "paper", telemetry.kind_of, "bench", telemetry.wall, said_of(store))
+        spans = Spans(run, "paper", telemetry.kind_of, telemetry.wall, said_of(store))
         tracer = Tracer(spans, Queue(otlp(self._traces, {})))
         cycles = telemetry.cycles(every=1000, budget=BUDGET)
         witness = Witness(cycles, telemetry.cause, log, budget=BUDGET, tracer=tracer, beside=beside)

@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import field
 from decimal import Decimal
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +30,9 @@ from nicegold.testing import ACCOUNT, GOLD, START, bar
 from nicegold_ops import session
 from nicegold_ops.app import App, bootstrap
 from nicegold_ops.config import PluginSettings, RunSettings, Settings
-from nicegold_ops.journal import Run, read
+from nicegold_ops.journal import BLOCK_SIZE, Run, read
 from nicegold_plugins.brokers.paper import Paper
+from tests.services.prometheus import until
 
 SILVER = replace(GOLD, symbol="XAGUSD")
 LIFTED = HaltLifted(reason="all is well", time=START)
@@ -87,6 +90,19 @@ class Desk:
 
 
 @plugin
+class Endless:
+    """Bars of gold, without a pause that would be noticed, until the test has seen enough."""
+
+    seen: threading.Event = field(default_factory=threading.Event)
+
+    @hookimpl
+    def stream_market(self) -> Iterator[Any]:
+        numbers = count()
+        while not self.seen.wait(0.002):
+            yield bar(number=next(numbers))
+
+
+@plugin
 class Eager:
     """Buys at the first bar."""
 
@@ -95,7 +111,7 @@ class Eager:
         return None if portfolio.orders or portfolio.positions else [BUY]
 
 
-def app_of(folder: Path, mode: Any, *plugins: type) -> App:
+def app_of(folder: Path, mode: Any, *plugins: type, wall: Callable[[], int] = lambda: 7) -> App:
     settings = Settings(
         run=RunSettings(mode=mode, cash=ACCOUNT.cash, currency=ACCOUNT.currency, state=folder),
         instruments={each.symbol: each for each in (GOLD, SILVER)},
@@ -105,7 +121,7 @@ def app_of(folder: Path, mode: Any, *plugins: type) -> App:
         ),
         text="",
     )
-    return bootstrap(settings, Run("run", mode, 1), wall=lambda: 7)
+    return bootstrap(settings, Run("run", mode, 1), wall=wall)
 
 
 def lived(app: App) -> list[Any]:
@@ -184,4 +200,25 @@ def test_a_session_tells_how_fast_its_orders_were_accepted(tmp_path):
         "nicegold_order_ack_duration_seconds_count", {"broker": "paper"}
     )
     assert 1.0 == count
+    app.close()
+
+
+def test_what_happens_is_on_the_disk_within_a_second_also_while_the_market_goes_on(tmp_path):
+    times = count(7, 100_000_000)
+    app = app_of(tmp_path, "paper", Endless, Paper, wall=lambda: next(times))
+    feed: Any = app.host.plugins["endless"].plugin
+    thread = threading.Thread(target=session.paper, args=(app,), kwargs={"stop": threading.Event()})
+    thread.start()
+
+    def known() -> int:
+        return sum(isinstance(each, Bar) for each in read(app.store, "run"))
+
+    try:
+        until(lambda: known() > 0, "no bar is on the disk")
+        before = known()
+        until(lambda: known() > before, "no more bar is")
+    finally:
+        feed.seen.set()
+        thread.join()
+    assert known() < BLOCK_SIZE
     app.close()

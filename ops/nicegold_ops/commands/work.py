@@ -7,7 +7,6 @@ import sys
 import time
 from contextlib import ExitStack
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 from threading import Event, Thread
 from typing import TYPE_CHECKING, Any
@@ -111,7 +110,7 @@ def _traces(settings: Settings, secrets: Secrets, outgoing: Relay, undo: ExitSta
         from nicegold_ops.telemetry.tracer import queue_to
 
     queue = queue_to(settings.traces, secrets)
-    us = resource("work", version("nicegold"))
+    us = resource("work")
     outgoing.to = Requests(queue.put, us, draw=random.SystemRandom().getrandbits, wall=time.time_ns)
     queue.start()
     undo.callback(queue.close)

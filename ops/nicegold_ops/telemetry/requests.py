@@ -11,13 +11,11 @@ from contextvars import ContextVar
 
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan
-from opentelemetry.sdk.util.instrumentation import InstrumentationScope
-from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, TraceFlags
+from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode
 
 from nicegold_ops.telemetry.outgoing import Said
+from nicegold_ops.telemetry.spans import SAMPLED, SCOPE
 
-_SCOPE = InstrumentationScope("nicegold")
-_SAMPLED = TraceFlags(TraceFlags.SAMPLED)
 #: Statuses of HTTP from here on are failures.
 _FAILED = 400
 
@@ -77,7 +75,7 @@ class Requests:
 
     def _context(self, trace: int) -> SpanContext:
         # W3C: an id of zeros only is none.
-        return SpanContext(trace or 1, self._draw(64) or 1, is_remote=False, trace_flags=_SAMPLED)
+        return SpanContext(trace or 1, self._draw(64) or 1, is_remote=False, trace_flags=SAMPLED)
 
     def _span(
         self,
@@ -99,7 +97,7 @@ class Requests:
             status=Status(StatusCode.ERROR) if failed else Status(),
             start_time=began,
             end_time=self._wall(),
-            instrumentation_scope=_SCOPE,
+            instrumentation_scope=SCOPE,
         )
 
 

@@ -9,6 +9,7 @@ to it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from importlib.metadata import version
 from itertools import groupby
 from typing import Any, NamedTuple, TypeAlias
 
@@ -27,8 +28,8 @@ from nicegold_ops.telemetry.flight import Call
 from nicegold_ops.trace import span_id, trace_id
 
 _Attributes: TypeAlias = dict[str, str | int | float | bool]
-_SCOPE = InstrumentationScope("nicegold")
-_SAMPLED = TraceFlags(TraceFlags.SAMPLED)
+SCOPE = InstrumentationScope("nicegold", version("nicegold"))
+SAMPLED = TraceFlags(TraceFlags.SAMPLED)
 #: What a plugin does to reach somebody else.
 _CLIENT = frozenset({"place_order", "cancel_order", "replace_order"})
 
@@ -130,9 +131,11 @@ DECLARED = (
 )
 
 
-def resource(instance: str, version: str) -> Resource:
+def resource(instance: str) -> Resource:
     """Who tells of spans."""
-    return Resource({"service.name": "nicegold", "service.version": version, "service.instance.id": instance})
+    return Resource(
+        {"service.name": "nicegold", "service.version": SCOPE.version or "", "service.instance.id": instance}
+    )
 
 
 class Spans:
@@ -146,7 +149,6 @@ class Spans:
         run: str,
         mode: str,
         kinds: Callable[[str], str],
-        version: str,
         wall: Callable[[], int],
         database: _Attributes,
     ) -> None:
@@ -155,7 +157,7 @@ class Spans:
         self._kinds = kinds
         self._wall = wall
         self._database = database | {"db.operation.name": "COMMIT", "db.collection.name": "blocks"}
-        self.resource = resource(run, version)
+        self.resource = resource(run)
         #: The orders that may still change, oldest first.
         self._orders: dict[str, _Followed] = {}
 
@@ -317,7 +319,7 @@ class Spans:
             status=status or Status(),
             start_time=times[0],
             end_time=times[1],
-            instrumentation_scope=_SCOPE,
+            instrumentation_scope=SCOPE,
         )
 
 
@@ -337,7 +339,7 @@ class _Followed:
 
 
 def _context(trace: str, span: str) -> SpanContext:
-    return SpanContext(int(trace, 16), int(span, 16), is_remote=False, trace_flags=_SAMPLED)
+    return SpanContext(int(trace, 16), int(span, 16), is_remote=False, trace_flags=SAMPLED)
 
 
 def _name(event: Event) -> str:

@@ -30,9 +30,7 @@ def told() -> list[ReadableSpan]:
 @pytest.fixture
 def requests(told: list[ReadableSpan]) -> Requests:
     numbers, times = itertools.count(1), itertools.count(100)
-    return Requests(
-        told.extend, resource("work", "0"), draw=lambda bits: next(numbers), wall=lambda: next(times)
-    )
+    return Requests(told.extend, resource("work"), draw=lambda bits: next(numbers), wall=lambda: next(times))
 
 
 def test_requests_are_below_what_they_are_made_for(requests, told):
