@@ -40,6 +40,7 @@ from nicegold_ops.store.place import Server, said_of
 from nicegold_ops.telemetry import Markets, Telemetry
 from nicegold_ops.telemetry.beside import BesideLog
 from nicegold_ops.telemetry.settings import TraceSettings, traces_installed
+from nicegold_ops.telemetry.story import Story
 from nicegold_ops.valuation import Valuation
 from nicegold_ops.witness import Witness
 
@@ -283,7 +284,14 @@ def _witness(
     budget = _BUDGET if traces is None else traces.budget
     cycles = telemetry.cycles(every=0 if traces is None else traces.every, budget=budget)
     witness = Witness(
-        cycles, telemetry.cause, log, budget=budget, tracer=tracer, errors=errors, beside=beside
+        cycles,
+        telemetry.cause,
+        log,
+        budget=budget,
+        tracer=tracer,
+        errors=errors,
+        beside=beside,
+        story=Story(run.run),
     )
     telemetry.watch_losses(
         {

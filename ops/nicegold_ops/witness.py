@@ -18,6 +18,7 @@ from nicegold_ops.telemetry.cycles import Cycles
 
 if TYPE_CHECKING:
     from nicegold_ops.telemetry.errors import Errors
+    from nicegold_ops.telemetry.story import Story
     from nicegold_ops.telemetry.tracer import Tracer
 
 #: Of these nothing follows that somebody would look for.
@@ -35,7 +36,7 @@ class Witness:
 
     *log* gets the cycles in which something was told, or a call took longer than *budget* seconds; *tracer*,
     where there is a trace store, these and those that are kept as a sample, with what *beside* has of them;
-    *errors* what was told.
+    *errors* and *story* what was told.
     """
 
     def __init__(
@@ -48,6 +49,7 @@ class Witness:
         tracer: Tracer | None = None,
         errors: Errors | None = None,
         beside: BesideLog | None = None,
+        story: Story | None = None,
     ) -> None:
         #: Looks that failed; events that were told when too many waited.
         self.failed = self.unheard = 0
@@ -58,6 +60,7 @@ class Witness:
         self._tracer = tracer
         self._errors = errors
         self._beside = beside
+        self._story = story
         self._told: deque[tuple[int, Event]] = deque()
         self._rested = 0
         self._looks = 0
@@ -117,6 +120,8 @@ class Witness:
             if self._errors is not None:
                 for cause, events in told.items():
                     self._errors.tell(cause, events)
+            if self._story is not None:
+                self._story.tell(told)
             beside = {} if self._beside is None else self._beside.until(done)
             for cycle in self._cycles.take(done, told, thoroughly=thoroughly):
                 if cycle.cause in told or any(call.duration > self._budget for call in cycle.calls):

@@ -30,7 +30,9 @@ from nicegold_ops.people import people_of
 from nicegold_ops.report.market import market_again
 from nicegold_ops.report.page import refuse_without_bokeh
 from nicegold_ops.report.result import Result, result_of
+from nicegold_ops.telemetry.logs import logger
 
+_log = logger("run")
 #: What to type instead, for the modes that are no session.
 _INSTEAD = {
     "backtest": "use `nicegold backtest`, or --set run.mode=paper",
@@ -111,8 +113,12 @@ def _traded(
     port = app.telemetry.serve(run.metrics_host, run.metrics_port, app.liveness)
     url = f"http://{run.metrics_host}:{port}/metrics"
     out.print(f"run {app.run.run}, metrics at {url}", soft_wrap=True)
+    said = {"nicegold.run.id": app.run.run, "nicegold.engine.mode": app.run.mode}
+    _log.info("the run begins", **{"event.action": "engine.started", **said})
     with _ended_after(seconds, stop), shown(View(app, url), out):
         outcome = session.paper(app, stop=stop, lift_halt=lift_halt, adopt=adopt)
+    ended = {"event.action": "engine.finished", "event.reason": outcome.ended}
+    _log.info(f"the run has ended: {outcome.ended}", **ended, **said)
     return result_of(app, outcome, market_again(app))
 
 
