@@ -193,7 +193,7 @@ def test_what_goes_wrong_beside_trading_is_told_to_whom_it_concerns(tmp_path: Pa
             prometheus(
                 tmp_path,
                 "",
-                deployed(borrower.address, work=(first, second), alertmanagers=(manager,)),
+                deployed(tmp_path, borrower.address, work=(first, second), alertmanagers=(manager,)),
             )
         )
 
