@@ -62,6 +62,7 @@ soak: $(ready)  ## Crash, kill and confuse it for HOURS, then the readers of fil
 docs: $(ready)  ## Write the generated pages and dashboards again
 	$(bin)/cog -r $(reference)
 	$(bin)/python -m dashboards.grafana.build
+	$(bin)/python -m dashboards.kibana.build
 
 .PHONY: fix
 fix: $(ready)  ## Format the code and repair what ruff can
@@ -120,6 +121,7 @@ reference: $(ready)
 	@# Without -r: with it, cog writes what it should check, and succeeds.
 	$(bin)/cog --check --diff --check-fail-msg="run 'make docs'" $(reference)
 	$(bin)/python -m dashboards.grafana.build --check
+	$(bin)/python -m dashboards.kibana.build --check
 
 .PHONY: alerts
 alerts:

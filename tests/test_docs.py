@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import importlib
+import json
 import os
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
+
+from nicegold_ops.config import parse
+from tests.ops.commandline import CONFIGURATION
 
 ROOT = Path(__file__).parents[1]
 #: A file with its text, or a console session.
@@ -57,6 +62,22 @@ def test_each_fault_in_the_docs_names_tests_and_metrics_that_are_there():
     assert [] == [row for row in rows if not re.search(r"`test_\w+` \|$", row)]
     assert [] == [name for name in re.findall(r"`(test_\w+)`", page) if f"def {name}(" not in tests]
     assert [] == [name for name in re.findall(r"`(nicegold_\w+)`", page) if f"`{name}`" not in metrics]
+
+
+def test_the_lines_that_connect_a_stack_are_settings(tmp_path):
+    said = tomllib.loads(
+        re.findall(r"```toml\n(.*?)```", (ROOT / "docs/connect.md").read_text(), re.DOTALL)[0]
+    )
+    text = CONFIGURATION.replace("[run]\n", f"[run]\nmetrics_port = {said['run']['metrics_port']}\n")
+    tables = "".join(
+        f"[{name}]\n" + "".join(f"{key} = {json.dumps(value)}\n" for key, value in table.items())
+        for name, table in said.items()
+        if name != "run"
+    )
+
+    settings = parse(text + tables, tmp_path / "nicegold.toml")
+
+    assert None not in (settings.traces, settings.errors, settings.elasticsearch, settings.vault)
 
 
 def run_page(page: Path, folder: Path) -> None:

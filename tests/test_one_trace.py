@@ -90,6 +90,9 @@ def in_traces(traces: Jaeger, trace: str, order: Told, fill: Told) -> None:
         span = by_name[name]
         assert int(span.said["startTimeUnixNano"]) < int(span.said["endTimeUnixNano"])
     assert "success" == by_name["plugin limit/check_order"].attributes["nicegold.hook.outcome"]
+    # It waited for its turn, and was on the disk before it left.
+    assert by_name["receive gold"].id == by_name["engine.cycle"].parent
+    assert "sqlite" == by_name["COMMIT blocks"].attributes["db.system.name"]
     [followed] = [each for each in spans if each.name.startswith("order ")]
     states = [each["name"] for each in followed.said["events"]]
     assert ["nicegold.Accepted", "nicegold.Fill"] == states

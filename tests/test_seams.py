@@ -56,6 +56,8 @@ SEAMS = (
     Seam("nicegold_ops.telemetry.collector", "platform.python_version", "a label of nicegold_build_info"),
     # What a person calls: the edge, where clocks and signals come from.
     Seam("nicegold_ops.commands*", "clock disk environment process thread", "the edge"),
+    Seam("nicegold_ops.people", "disk", "the key of a name, in a file of its own that can be destroyed"),
+    Seam("nicegold_ops.people", "chance", "ids that nobody has, and nonces, which nobody may foresee"),
     Seam("nicegold_ops.audit.checkpoint", "disk", "publishes what was signed, where others cannot write"),
     Seam("nicegold_ops.commands._servers", "network", "asks whether a trace store is there"),
     Seam("nicegold_ops.commands.work", "random.random", "shippers that failed together do not try together"),

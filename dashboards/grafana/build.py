@@ -42,6 +42,7 @@ from grafana_foundation_sdk.models.dashboard import (
 )
 from grafana_foundation_sdk.models.dashboard import Panel as Model
 
+from dashboards.committed import main
 from dashboards.grafana.boards import BOARDS, Board, Panel
 
 HERE = Path(__file__).parent
@@ -174,19 +175,5 @@ def files() -> dict[Path, str]:
     return {HERE / f"{board.uid.removeprefix('nicegold-')}.json": built(board) for board in BOARDS}
 
 
-def main(arguments: list[str]) -> int:
-    """Write the files, or say which differ."""
-    if "--check" not in arguments:
-        for path, text in files().items():
-            path.write_text(text)
-        return 0
-    differing = [
-        path.name for path, text in files().items() if not path.is_file() or path.read_text() != text
-    ]
-    if differing:
-        print(f"dashboards: {', '.join(differing)} differ from boards.py; run 'make docs'", file=sys.stderr)
-    return 1 if differing else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main(files(), sys.argv[1:]))

@@ -19,13 +19,15 @@ from nicegold import Account, Event, Instrument, Portfolio, Snapshot, Source, St
 from nicegold.engine import Engine
 from nicegold.host import Enabled, Failed, Host, PluginRefused
 from nicegold.sessions import SECOND
+from nicegold_ops.audit.keys import mac_keys_of
 from nicegold_ops.calls import CallLog
+from nicegold_ops.chain import MacKey
 from nicegold_ops.config import Resolve, Settings, build
 from nicegold_ops.credentials import WithPassword
 from nicegold_ops.curve import Curve
 from nicegold_ops.errors import ConfigurationError, DataError, PluginError
 from nicegold_ops.fence import Fence, fence_of
-from nicegold_ops.journal import Journal, Run, journal_path, open_journal
+from nicegold_ops.journal import LEAVES, Journal, Run, journal_path, open_journal
 from nicegold_ops.liveness import Liveness
 from nicegold_ops.pager import Pager
 from nicegold_ops.projected import ProjectedJournal
@@ -33,8 +35,9 @@ from nicegold_ops.quarantine import Quarantine
 from nicegold_ops.recovery import last_state, refuse_unsound
 from nicegold_ops.replayed import Answers, in_place_of
 from nicegold_ops.secrets import Local, Secrets
-from nicegold_ops.store.place import Server
+from nicegold_ops.store.place import Server, said_of
 from nicegold_ops.telemetry import Markets, Telemetry
+from nicegold_ops.telemetry.beside import BesideLog
 from nicegold_ops.telemetry.settings import TraceSettings
 from nicegold_ops.valuation import Valuation
 from nicegold_ops.witness import Witness
@@ -45,8 +48,6 @@ if TYPE_CHECKING:
 
 #: Under this name the pager watches; a configured plugin cannot have it.
 PAGER = "pager"
-#: The modes in which an order leaves the run.
-LEAVES = frozenset({"paper", "live"})
 #: Seconds without a handled event after which the engine is not alive; slow paces and long bars get three.
 _PATIENCE = 60.0
 #: Seconds of a call above which its cycle is on record, where nobody said otherwise.
@@ -78,6 +79,8 @@ class App:
     fence: Fence | None = None
     #: Reads how plugins are called, in a session.
     witness: Witness | None = None
+    #: Notes what is done beside its calls, where there is a trace store.
+    beside: BesideLog | None = None
     #: Sends what goes wrong in a session, where it is asked for.
     errors: Errors | None = None
     #: Where the last live run ended, and this one goes on.
@@ -159,9 +162,12 @@ def bootstrap(
         again = _is_readable_again(host, sources)
         account = Account(settings.run.cash, settings.run.currency)
         resumed = _resumed(store, run, account, settings) if run.mode == "live" else None
-        log = CallLog(run.run)
-        witness = _witness(settings, run, telemetry, log, secrets, errors) if leaves else None
-        journal = _journal(store, run, telemetry, again, fence, log)
+        keys = mac_keys_of(settings.audit, secrets) if leaves else None
+        key = None if keys is None else keys.newest(run.run)
+        log = CallLog(run.run, key)
+        beside = BesideLog(telemetry.cause) if leaves and settings.traces is not None else None
+        witness = _witness(settings, run, telemetry, log, secrets, errors, store, beside) if leaves else None
+        journal = _journal(store, run, telemetry, again, fence, log, key, beside)
         secrets.keep()
         undo.pop_all()
     portfolio = Portfolio(account, settings.instruments)
@@ -206,6 +212,7 @@ def bootstrap(
         resolve=resolve,
         fence=fence,
         witness=witness,
+        beside=beside,
         errors=errors,
         resumed=resumed,
     )
@@ -266,13 +273,17 @@ def _witness(
     log: CallLog,
     secrets: Secrets,
     errors: Errors | None,
+    store: sa.Engine,
+    beside: BesideLog | None,
 ) -> Witness:
     """Nobody asked for traces: then it keeps what goes on record."""
     traces = settings.traces
-    tracer = None if traces is None else _tracer(traces, run, telemetry, secrets)
+    tracer = None if traces is None else _tracer(traces, run, telemetry, secrets, store)
     budget = _BUDGET if traces is None else traces.budget
     cycles = telemetry.cycles(every=0 if traces is None else traces.every, budget=budget)
-    witness = Witness(cycles, telemetry.cause, log, budget=budget, tracer=tracer, errors=errors)
+    witness = Witness(
+        cycles, telemetry.cause, log, budget=budget, tracer=tracer, errors=errors, beside=beside
+    )
     telemetry.watch_losses(
         {
             ("call", "overwritten"): lambda: cycles.missed,
@@ -284,23 +295,25 @@ def _witness(
     return witness
 
 
-def _tracer(traces: TraceSettings, run: Run, telemetry: Telemetry, secrets: Secrets) -> Tracer:
+def _tracer(
+    traces: TraceSettings, run: Run, telemetry: Telemetry, secrets: Secrets, store: sa.Engine
+) -> Tracer:
     # OpenTelemetry is imported where it is used.
     try:
         from nicegold_ops.telemetry.spans import Spans
-        from nicegold_ops.telemetry.tracer import Tracer, otlp
+        from nicegold_ops.telemetry.tracer import Queue, Tracer, otlp
     except ModuleNotFoundError as error:
         raise ConfigurationError(
             f"[traces] needs {error.name}, which is not installed: pip install nicegold[traces]"
         ) from None
-    spans = Spans(run.run, run.mode, telemetry.kind_of, version("nicegold"), telemetry.wall)
+    spans = Spans(run.run, run.mode, telemetry.kind_of, version("nicegold"), telemetry.wall, said_of(store))
     headers = {} if traces.key is None else {traces.key_header: secrets.of("[traces] key", traces.key)}
-    tracer = Tracer(spans, otlp(traces.endpoint, headers))
-    telemetry.watch_exports("trace", lambda: tracer.exported)
+    queue = Queue(otlp(traces.endpoint, headers))
+    telemetry.watch_exports("trace", lambda: queue.exported)
     telemetry.watch_losses(
-        {("trace", reason): partial(tracer.dropped.__getitem__, reason) for reason in tracer.dropped}
+        {("trace", reason): partial(queue.dropped.__getitem__, reason) for reason in queue.dropped}
     )
-    return tracer
+    return Tracer(spans, queue)
 
 
 def _journal(
@@ -310,6 +323,8 @@ def _journal(
     by_reference: bool,
     fence: Fence | None,
     log: CallLog,
+    key: MacKey | None,
+    beside: BesideLog | None,
 ) -> Journal:
     """With tables where somebody looks at the run while it goes on; others are made when they are wanted."""
     if run.mode not in LEAVES:
@@ -323,6 +338,8 @@ def _journal(
         guard=None if fence is None else fence.check,
         wall=telemetry.wall,
         calls=log,
+        key=key,
+        committed=None if beside is None else beside.committed,
     )
 
 

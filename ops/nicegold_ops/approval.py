@@ -26,29 +26,36 @@ _SUFFIXES = frozenset({".py", ".so", ".pyd"})
 
 
 class Approval(msgspec.Struct, frozen=True):
-    """Who approved what, when (ns UTC) and why.
+    """What was approved when (ns UTC) and why; who did it is the id of a person on record.
 
     Digests are SHA-256 in hex, *files* by their place; *packages* are versions by name.
     """
 
-    by: str
     why: str
     time: int
     configuration: str
     files: dict[str, str]
     packages: dict[str, str] = msgspec.field(default_factory=dict)
+    subject: str = ""
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of what was approved."""
+        return _digest(msgspec.json.encode((self.configuration, self.files, self.packages)))
 
 
-def approve(settings: Settings, by: str, why: str, time: int) -> Approval:
-    """Approve what *settings* and this build are now, in the state folder."""
-    configuration = _digest(settings.text.encode())
-    approval = Approval(by, why, time, configuration, files_of(settings), packages_now())
+def approval_of(settings: Settings, why: str, time: int) -> Approval:
+    """What *settings* and this build are now, for somebody to approve."""
+    return Approval(why, time, _digest(settings.text.encode()), files_of(settings), packages_now())
+
+
+def approve(settings: Settings, approval: Approval) -> None:
+    """From now on, what *approval* says may trade live by *settings*."""
     path = settings.run.state / FILE
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(".part")
     part.write_bytes(msgspec.json.format(msgspec.json.encode(approval)))
     part.replace(path)
-    return approval
 
 
 def refuse_unapproved(settings: Settings) -> None:
@@ -63,9 +70,7 @@ def refuse_unapproved(settings: Settings) -> None:
         changed.insert(0, "the configuration")
     if changed:
         rest = f" and {len(changed) - 5} more" if len(changed) > 5 else ""
-        raise ConfigurationError(
-            f"not as {approval.by} approved it: {', '.join(changed[:5])}{rest}; {way_out}"
-        )
+        raise ConfigurationError(f"not as it was approved: {', '.join(changed[:5])}{rest}; {way_out}")
 
 
 def approval_in(path: Path) -> Approval | None:

@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 import msgspec
 import sqlalchemy as sa
 
-from nicegold_ops.chain import GENESIS, followed, link
+from nicegold_ops.chain import GENESIS, MacKey, followed, link, mac_of
 from nicegold_ops.errors import DataError
 from nicegold_ops.store.place import place_of
 from nicegold_ops.store.queries import CallBlock, call_blocks_after
@@ -41,12 +41,16 @@ def lines_of(block: CallBlock) -> list[Line]:
 
 
 class CallLog:
-    """Takes lines from the thread that reads the recorder, for the one that writes the journal."""
+    """Takes lines from the thread that reads the recorder, for the one that writes the journal.
 
-    def __init__(self, run: str) -> None:
+    With *key*, each block has its code.
+    """
+
+    def __init__(self, run: str, key: MacKey | None = None) -> None:
         #: Lines that there was no room for.
         self.dropped = 0
         self._run = run
+        self._key = key
         self._lines: deque[bytes] = deque()
         self._number = 0
         self._digest = GENESIS
@@ -82,6 +86,7 @@ class CallLog:
                 "payload": payload,
                 "digest": self._digest,
                 "created_at": now,
+                "mac": mac_of(self._key, f"{self._run}/calls", self._number, self._digest),
             }
             self._number += 1
 

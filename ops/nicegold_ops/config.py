@@ -65,7 +65,8 @@ class RunSettings(msgspec.Struct, frozen=True, kw_only=True):
     events a second in paper mode; 0 is as fast as they come. *on_halt* says
     whether a halt leaves positions as they are (hold) or closes them (flatten). A venue's clock may differ
     from ours by *clock_tolerance* seconds; beyond, nothing new is sent. Metrics and health
-    are served on *metrics_host* and *metrics_port*; port 0 is any free one.
+    are served on *metrics_host* and *metrics_port*; port 0 is any free one. A log of *log_size* MB is
+    renamed, and *log_files* such are kept.
     """
 
     mode: Literal["backtest", "paper", "replay", "live"] = "backtest"
@@ -89,6 +90,8 @@ class RunSettings(msgspec.Struct, frozen=True, kw_only=True):
     ] = 1.0
     metrics_host: str = "127.0.0.1"
     metrics_port: Annotated[int, msgspec.Meta(ge=0, le=65535, description="a port, 0 to 65535")] = 0
+    log_size: Annotated[float, msgspec.Meta(ge=0.01, description="MB, 0.01 or above")] = 100.0
+    log_files: Annotated[int, msgspec.Meta(ge=1, description="a whole number, 1 or above")] = 10
 
     def __post_init__(self) -> None:
         if not 0 < self.cash < _TOO_MUCH:

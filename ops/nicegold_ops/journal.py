@@ -36,11 +36,13 @@ from nicegold import (
     Started,
     Unknown,
 )
-from nicegold_ops.chain import GENESIS, followed, link
+from nicegold_ops.chain import GENESIS, MacKey, followed, link, mac_of
 from nicegold_ops.errors import DataError
 from nicegold_ops.store.place import Server, StoreFailed, open_store, place_of, readable, said
 from nicegold_ops.store.tables import blocks, runs
 
+#: The modes in which an order leaves the run.
+LEAVES = frozenset({"paper", "live"})
 _MARKET = frozenset({Bar, Quote})
 #: With these a block is closed and on the disk before anything else happens.
 _AT_ONCE = frozenset(
@@ -92,11 +94,15 @@ _SNAPSHOT = b'{"event":"Snapshot",'
 
 
 class Run(msgspec.Struct, frozen=True):
-    """One run in the journal: its id, its mode and when it began (ns UTC, after those before it)."""
+    """One run in the journal: its id, its mode and when it began (ns UTC, after those before it).
+
+    *mac_key* is the name of the key of its blocks' codes, "" where they have none.
+    """
 
     run: str
     mode: str
     started_at: int
+    mac_key: str = ""
 
 
 def _kinds(parent: type[Event]) -> list[type[Event]]:
@@ -126,8 +132,9 @@ def open_journal(
 class Journal:
     """Writes one run. *cause* is the cell in which the engine keeps the sequence of its input.
 
-    *guard* is asked last in each transaction; it raises JournalFailed where this engine may not write. After
-    the first failure nothing is written any more: nobody can say whether that block is there.
+    *guard* is asked last in each transaction; it raises JournalFailed where this engine may not write. With
+    *key*, each block has its code. After the first failure nothing is written any more: nobody can say
+    whether that block is there.
     """
 
     def __init__(
@@ -139,9 +146,11 @@ class Journal:
         durable: bool,
         by_reference: bool,
         guard: Callable[[sa.Connection], None] | None = None,
+        key: MacKey | None = None,
     ) -> None:
         self._store = store
-        self._run = run
+        self._run = run if key is None else replace(run, mac_key=key.name)
+        self._key = key
         self._cause = cause
         self._durable = durable
         self._guard = guard
@@ -195,18 +204,20 @@ class Journal:
         if not self._pending:
             return
         payload = bytes(self._pending)
+        digest = link(self._digest, payload)
         block: dict[str, Any] = {
             "run": self._run.run,
             "number": self._number,
             "first_sequence": self._first,
             "last_sequence": self._noted + self._recorded,
             "payload": payload,
-            "digest": link(self._digest, payload),
+            "digest": digest,
+            "mac": mac_of(self._key, self._run.run, self._number, digest),
         }
         self._commit(lambda connection: self._add(connection, block))
         self._pending.clear()
         self._events = 0
-        self._digest = block["digest"]
+        self._digest = digest
         self._number += 1
         self._first = block["last_sequence"] + 1
 

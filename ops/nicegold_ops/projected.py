@@ -20,14 +20,21 @@ from nicegold_ops.store.projections import project
 class ProjectedJournal(Journal):
     """Writes one run and what is made of it. *wall* is a clock in ns UTC; for the rest see `Journal`.
 
-    What *calls* has is written along.
+    What *calls* has is written along. *committed* is told when each block began to be written and when it was
+    on the disk, ns UTC.
     """
 
     def __init__(
-        self, *given: Any, wall: Callable[[], int], calls: CallLog | None = None, **named: Any
+        self,
+        *given: Any,
+        wall: Callable[[], int],
+        calls: CallLog | None = None,
+        committed: Callable[[int, int], None] | None = None,
+        **named: Any,
     ) -> None:
         self._wall = wall
         self._calls = calls
+        self._committed = committed
         #: Blocks of calls that go with the next transaction.
         self._due: list[dict[str, Any]] = []
         #: What waits for its block.
@@ -42,7 +49,10 @@ class ProjectedJournal(Journal):
         if self._calls is not None:
             self._due = self._calls.due(self._wall())
         blocks = self._number
+        began = 0 if self._committed is None else self._wall()
         super().flush()
+        if self._committed is not None and self._number > blocks:
+            self._committed(began, self._wall())
         if self._due and self._number == blocks:
             self._commit(self._add_calls)
         self._told.clear()

@@ -34,10 +34,10 @@ from nicegold import (
 )
 from nicegold.answers import Reply, shown
 from nicegold_ops import replayed
-from nicegold_ops.app import LEAVES, App
+from nicegold_ops.app import App
 from nicegold_ops.errors import DataError, PluginError
 from nicegold_ops.fence import Fenced
-from nicegold_ops.journal import MarketRead, Received
+from nicegold_ops.journal import LEAVES, MarketRead, Received
 from nicegold_ops.period import within
 from nicegold_ops.reconciler import Reconciler
 from nicegold_ops.recovery import SNAPSHOT_EVERY
@@ -46,6 +46,8 @@ from nicegold_ops.vault.vault import Severity
 
 #: What came, and from which plugin.
 Inbound: TypeAlias = tuple[Event | Statement, str]
+#: The same in the inbox, with the time at which it was put there (ns UTC).
+Waiting: TypeAlias = tuple[Event | Statement, str, int]
 #: Told now and then how far the run is: market events, and the time of the last (ns UTC).
 Progress: TypeAlias = Callable[[int, int], None]
 
@@ -168,7 +170,7 @@ def paper(
     if app.pager is not None:
         app.telemetry.watch_notices(app.pager.waiting, app.pager.lost)
         app.pager.start(app.host.call("notify"), app.telemetry.notifier_failed, app.telemetry.notified)
-    inbox: queue.Queue[Inbound | StreamFailed | None] = queue.Queue(_INBOX)
+    inbox: queue.Queue[Waiting | StreamFailed | None] = queue.Queue(_INBOX)
     app.telemetry.watch_queue("inbox", inbox.qsize)
     _mind_secrets(app, inbox, stop)
     producers = _produce(app, inbox, stop)
@@ -326,7 +328,9 @@ def _produce(app: App, inbox: queue.Queue[Any], stop: threading.Event) -> int:
         works.append(("feeds", _paced(app, merged, stop)))
     works += _executions(app)
     for plugin, work in works:
-        threading.Thread(target=_put_all, args=(plugin, work, inbox, stop), daemon=True).start()
+        threading.Thread(
+            target=_put_all, args=(plugin, work, inbox, stop, app.telemetry.wall), daemon=True
+        ).start()
     return len(works)
 
 
@@ -339,7 +343,7 @@ def _ask_venues(app: App, inbox: queue.Queue[Any], stop: threading.Event) -> Non
     reconciler = Reconciler(
         fetch,
         app.host.each("find_order"),
-        lambda event, broker: _put(inbox, (event, broker), stop),
+        lambda event, broker: _put(inbox, (event, broker, app.telemetry.wall()), stop),
         app.portfolio,
         lambda: app.engine.sequence,
         since=app.portfolio.time or app.run.started_at,
@@ -362,7 +366,7 @@ def _mind_secrets(app: App, inbox: queue.Queue[Any], stop: threading.Event) -> N
 
     def lost(reason: str) -> None:
         failure = PluginFailed(plugin="vault", hook="lease", error=reason, time=app.portfolio.time)
-        _put(inbox, (failure, "vault"), stop)
+        _put(inbox, (failure, "vault", app.telemetry.wall()), stop)
 
     vault.watch(tell, lost)
 
@@ -384,11 +388,17 @@ def _paced(app: App, market: Iterator[Inbound], stop: threading.Event) -> Iterat
             return
 
 
-def _put_all(plugin: str, work: Iterator[Inbound], inbox: queue.Queue[Any], stop: threading.Event) -> None:
+def _put_all(
+    plugin: str,
+    work: Iterator[Inbound],
+    inbox: queue.Queue[Any],
+    stop: threading.Event,
+    wall: Callable[[], int],
+) -> None:
     last: StreamFailed | None = None
     try:
         for inbound in work:
-            if not _put(inbox, inbound, stop):
+            if not _put(inbox, (*inbound, wall()), stop):
                 return
     except StreamFailed as failure:
         last = failure
@@ -397,7 +407,7 @@ def _put_all(plugin: str, work: Iterator[Inbound], inbox: queue.Queue[Any], stop
     _put(inbox, last, stop)
 
 
-def _put(inbox: queue.Queue[Any], item: Inbound | StreamFailed | None, stop: threading.Event) -> bool:
+def _put(inbox: queue.Queue[Any], item: Waiting | StreamFailed | None, stop: threading.Event) -> bool:
     """Wait for room, unless the session stops."""
     while not stop.is_set():
         try:
@@ -426,18 +436,26 @@ def _consume(
             case StreamFailed():
                 producers -= 1
                 _report(app, item)
-            case (Bar() | Quote()) as market, feed:
+            case (Bar() | Quote()) as market, feed, since:
                 _handle(app, market, feed)
+                _note(app, feed, since)
                 app.liveness.worked()
                 app.telemetry.beat("engine")
                 events += 1
                 progress(events, market.time)
-            case execution, broker:
+            case execution, broker, since:
                 app.engine.handle(execution, broker)
+                _note(app, broker, since)
         if app.run.mode == "live" and app.engine.sequence - recorded >= SNAPSHOT_EVERY:
             app.engine.snapshot()
             recorded = app.engine.sequence
     return events, "stopped" if stop.is_set() else "the feeds ended"
+
+
+def _note(app: App, source: str, since: int) -> None:
+    """The input that was just handled came from *source* at *since*."""
+    if app.beside is not None:
+        app.beside.received(source, since)
 
 
 def _withdraw(app: App, failure: StoreFailed) -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from nicegold import Bar, Event, Finished, Quote, Reconciled, Snapshot, Started, Swap
 from nicegold_ops.calls import CallLog
+from nicegold_ops.telemetry.beside import NOTHING, BesideLog
 from nicegold_ops.telemetry.cycles import Cycles
 
 if TYPE_CHECKING:
@@ -33,7 +34,8 @@ class Witness:
     """Looks through *cycles*. *cause* is the cell with the number of the input in hand.
 
     *log* gets the cycles in which something was told, or a call took longer than *budget* seconds; *tracer*,
-    where there is a trace store, these and those that are kept as a sample; *errors* what was told.
+    where there is a trace store, these and those that are kept as a sample, with what *beside* has of them;
+    *errors* what was told.
     """
 
     def __init__(
@@ -45,6 +47,7 @@ class Witness:
         budget: float,
         tracer: Tracer | None = None,
         errors: Errors | None = None,
+        beside: BesideLog | None = None,
     ) -> None:
         #: Looks that failed; events that were told when too many waited.
         self.failed = self.unheard = 0
@@ -54,6 +57,7 @@ class Witness:
         self._budget = round(budget * 1e9)
         self._tracer = tracer
         self._errors = errors
+        self._beside = beside
         self._told: deque[tuple[int, Event]] = deque()
         self._rested = 0
         self._looks = 0
@@ -113,11 +117,12 @@ class Witness:
             if self._errors is not None:
                 for cause, events in told.items():
                     self._errors.tell(cause, events)
+            beside = {} if self._beside is None else self._beside.until(done)
             for cycle in self._cycles.take(done, told, thoroughly=thoroughly):
                 if cycle.cause in told or any(call.duration > self._budget for call in cycle.calls):
                     self._log.put(cycle)
                 if self._tracer is not None:
-                    self._tracer.tell(cycle, told.get(cycle.cause, []))
+                    self._tracer.tell(cycle, told.get(cycle.cause, []), beside.get(cycle.cause, NOTHING))
         except Exception:
             self.failed += 1
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import gc
 import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from typing import TypeAlias
 
 import msgspec
 import numpy as np
 
-from tests.bench.engines import Everything, plugins
+from nicegold import Bar
+from tests.bench.engines import Everything, Outcome, plugins
 from tests.bench.scenario import bare_loop, bars, rows
 from tests.bench.walk import COLUMNS
 
@@ -21,6 +23,7 @@ REFERENCE = 3_860_000.0
 #: Strategies that only look: with them, most of what a bar costs is calls, so that what watching adds is
 #: not lost in the noise of everything else.
 LOOKERS = 8
+Engine: TypeAlias = Callable[[Iterable[Bar]], Outcome]
 
 
 class Added(msgspec.Struct, frozen=True):
@@ -42,11 +45,16 @@ class Added(msgspec.Struct, frozen=True):
 
 def measure(count: int, rounds: int) -> Added:
     """Watched and read, and unwatched, in turn on *count* bars, round by round."""
-    table = np.array(list(rows(count)), dtype=COLUMNS)
-    walk = list(zip(*(table[name].tolist() for name in COLUMNS.names or ()), strict=True))
     watched, unwatched = (
         Everything(watched=on, read=on, make=lambda: plugins(LOOKERS)) for on in (True, False)
     )
+    return compared(watched, unwatched, count, rounds)
+
+
+def compared(watched: Engine, unwatched: Engine, count: int, rounds: int) -> Added:
+    """What each call of *watched* costs more than the same of *unwatched*."""
+    table = np.array(list(rows(count)), dtype=COLUMNS)
+    walk = list(zip(*(table[name].tolist() for name in COLUMNS.names or ()), strict=True))
     calls = watched(bars(walk)).calls
     seconds = in_turn(
         {

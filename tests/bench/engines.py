@@ -25,7 +25,7 @@ from tests.bench.walk import scratch
 
 Plugins = dict[str, object]
 #: Seconds of a call above which its cycle is kept, as in a session.
-_BUDGET = 0.05
+BUDGET = 0.05
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -85,8 +85,8 @@ class Everything:
             store, Run("bench", "backtest", 0), cause=telemetry.cause, durable=False, by_reference=True
         )
         telemetry.watch_read(journal.read)
-        cycles = telemetry.cycles(every=1000, budget=_BUDGET)
-        witness = Witness(cycles, telemetry.cause, CallLog("bench"), budget=_BUDGET)
+        cycles = telemetry.cycles(every=1000, budget=BUDGET)
+        witness = Witness(cycles, telemetry.cause, CallLog("bench"), budget=BUDGET)
         if self._read:
             witness.start()
         record = recorded(journal, telemetry, witness if self._read else None)

@@ -23,6 +23,8 @@ def page(bench: Bench) -> str:
         parts += ["## Against the peers", _RACES, *map(race, bench.races)]
     if bench.added is not None:
         parts += ["## A watched call", added(bench.added)]
+    if bench.observed is not None:
+        parts += ["## A watched call, with everything that is told", observed(bench.observed)]
     if bench.scaling is not None:
         parts += ["## Bars, plugins and instruments", scaling(bench.scaling)]
     if bench.memory is not None:
@@ -132,11 +134,29 @@ def added(added: Added) -> str:
     """What watching adds to a call."""
     return f"""
 With nine strategies on each bar, and a thread beside it that reads each call for the record and the traces,
+{_nanoseconds(added)}
+"""
+
+
+def observed(added: Added | None) -> str:
+    """The same with all that is told to servers."""
+    if added is None:
+        return "Not measured: Jaeger or Elasticsearch is not here; `make services` brings them."
+    return f"""
+The same on a journal with its tables and its outbox, while each cycle that mattered, and of the others one in
+a thousand, goes call by call on record and to a real Jaeger, and `nicegold work` copies the audit trail to a
+real Elasticsearch in a process of its own: on the thread that trades,
+{_nanoseconds(added)}
+"""
+
+
+def _nanoseconds(added: Added) -> str:
+    return f"""
 watching adds {added.nanoseconds:.0f} ns to a call here (half of the
 rounds between {added.low:.0f} and {added.high:.0f}), where the bare loop does {added.bare:,.0f} bars a
 second. That is {added.scaled:.0f} ns where it does {REFERENCE:,.0f}, as on the machine for which the bound
 was set.
-"""
+""".strip()
 
 
 def scaling(found: Scaling) -> str:

@@ -101,6 +101,7 @@ class Bench(msgspec.Struct, frozen=True):
     orders: Orders | None = None
     bulk: Bulk | None = None
     shipping: Shipping | None = None
+    observed: Added | None = None
 
 
 def verdicts(bench: Bench) -> Iterator[Verdict]:
@@ -110,7 +111,9 @@ def verdicts(bench: Bench) -> Iterator[Verdict]:
         if not race.gap:
             yield from _speed(race)
     if bench.added is not None:
-        yield _added(bench.added)
+        yield _added("a watched call costs more than an unwatched one", bench.added)
+    if bench.observed is not None:
+        yield _added("the same with traces to Jaeger and the audit trail to Elasticsearch", bench.observed)
     if bench.scaling is not None:
         yield from _scaling(bench.scaling)
     if bench.memory is not None:
@@ -146,9 +149,9 @@ def _speed(race: Race) -> Iterator[Verdict]:
             yield Verdict(what, "not measured", needed, None)
 
 
-def _added(added: Added) -> Verdict:
+def _added(what: str, added: Added) -> Verdict:
     return Verdict(
-        "a watched call costs more than an unwatched one",
+        what,
         f"{added.scaled:.0f} ns at the reference's speed, {added.nanoseconds:.0f} ns here",
         f"at most {calls.MOST:.0f} ns",
         added.scaled <= calls.MOST,

@@ -16,11 +16,11 @@ import msgspec
 from rich.console import Console
 from rich.markdown import Markdown
 
-from tests.bench import bulk, calls, costs, memory, orders, page, peers, scaling, shipping, walk
+from tests.bench import bulk, calls, costs, memory, observed, orders, page, peers, scaling, shipping, walk
 from tests.bench.results import Bench, Race, this_machine, verdicts
 
 DOCS = Path(__file__).parents[2] / "docs"
-PARTS = ("race", "calls", "scaling", "memory", "costs", "orders", "bulk", "shipping")
+PARTS = ("race", "calls", "observed", "scaling", "memory", "costs", "orders", "bulk", "shipping")
 Found = TypeVar("Found")
 #: The tables are wide, and a log has no width of its own.
 console = Console(width=None if sys.stdout.isatty() else 150)
@@ -78,6 +78,7 @@ def measure(plan: Plan, parts: Sequence[str], contenders: Sequence[peers.Peer]) 
         _part("orders", parts, page.orders, orders.measure, plan.orders, *plan.recoveries),
         _part("bulk", parts, page.bulk, bulk.measure, plan.bulk),
         _part("shipping", parts, page.shipping, shipping.measure, plan.shipping),
+        _part("observed", parts, page.observed, observed.measure, plan.call_bars, plan.call_rounds),
     )
 
 

@@ -9,6 +9,7 @@ What is in the corpus is never written again: a later build adds a file.
 from __future__ import annotations
 
 import lzma
+import os
 import shutil
 import sqlite3
 import sys
@@ -21,7 +22,9 @@ from tempfile import TemporaryDirectory
 from nicegold_ops import reconciler, session
 from nicegold_ops.app import App, bootstrap
 from nicegold_ops.config import load
-from nicegold_ops.journal import Run, journal_path
+from nicegold_ops.journal import Run, journal_path, open_journal
+from nicegold_ops.people import people_of
+from nicegold_ops.secrets import Local, Secrets
 from tests.exchange.client import PATIENCE, Exchange, until
 
 CONFIGURATION = """
@@ -31,6 +34,10 @@ cash = "100000"
 seed = 7
 state = "state"
 pace = {pace}
+
+[audit]
+signing_key = "env:SIGNING"
+mac_key = "env:MAC"
 
 [instruments.XAUUSD]
 tick_size = "0.01"
@@ -63,6 +70,8 @@ percent = "5"
 [plugins.venue]
 {venue}
 """
+#: The key of its codes, known to everybody.
+MAC = "the key of the corpus, which is no secret"
 PAPER = 'use = "paper"\ncommission = "7.00"'
 MANY = 100_000
 
@@ -131,9 +140,21 @@ def trade_live(folder: Path, exchange: Exchange) -> None:
         wait(lambda: bool(app.portfolio.adopted))
 
 
+def approve(folder: Path) -> None:
+    """What a person did, and that their name was erased."""
+    settings = load(folder / "nicegold.toml")
+    secrets = Secrets(None, Local(os.environ))
+    store = open_journal(journal_path(folder / "state"))
+    people = people_of(settings, secrets, store)
+    people.did("Ana", "approval.granted", reason="the first time")
+    people.erase("Ana", by="Bo", why="asked for it")
+    store.dispose()
+
+
 def write(target: Path) -> None:
     """Write the journal, compressed."""
     reconciler.EVERY = reconciler.SOON = 0.2
+    os.environ["MAC"] = MAC
     with TemporaryDirectory() as name:
         folder = Path(name)
         trade_alone(folder)
@@ -144,6 +165,7 @@ def write(target: Path) -> None:
             trade_live(folder, exchange)
         finally:
             exchange.kill()
+        approve(folder)
         path = journal_path(folder / "state")
         with closing(sqlite3.connect(path)) as connection:
             connection.execute("PRAGMA journal_mode=DELETE")

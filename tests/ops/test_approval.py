@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from nicegold_ops import approval
-from nicegold_ops.approval import FILE, approve, files_of, packages_now, refuse_unapproved
+from nicegold_ops.approval import FILE, approval_of, approve, files_of, packages_now, refuse_unapproved
 from nicegold_ops.config import Settings, load
 from nicegold_ops.errors import ConfigurationError, DataError
 from tests.ops.commandline import market_in
@@ -24,7 +24,7 @@ def settings(tmp_path: Path) -> Settings:
 
 @pytest.fixture
 def approved(settings: Settings) -> Settings:
-    approve(settings, "ana", "the first time", 7)
+    approve(settings, approval_of(settings, "the first time", 7))
     return settings
 
 
@@ -41,7 +41,7 @@ def test_a_changed_configuration_does_not(approved, tmp_path):
     path = tmp_path / "nicegold.toml"
     changed = load(path, ("plugins.cross.fast=4",))
 
-    with pytest.raises(ConfigurationError, match="not as ana approved it: the configuration; look at it"):
+    with pytest.raises(ConfigurationError, match="not as it was approved: the configuration; look at it"):
         refuse_unapproved(changed)
 
 
@@ -103,7 +103,7 @@ def test_a_plugin_whose_source_was_edited_does_not(tmp_path, monkeypatch):
     settings = load(path)
     # Another test's of this name would be another file.
     monkeypatch.setitem(sys.modules, "waits_for_a_test", sys.modules.pop("waits_for_a_test"))
-    approve(settings, "ana", "the first time", 7)
+    approve(settings, approval_of(settings, "the first time", 7))
     refuse_unapproved(settings)
 
     source.write_text(PLUGIN.replace("return None", "return []"))

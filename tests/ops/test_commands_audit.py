@@ -8,6 +8,7 @@ from contextlib import closing
 
 import pytest
 
+from tests.ops.audit.test_checkpoint import pem
 from tests.ops.commandline import Shell, market_in
 
 pytestmark = pytest.mark.slow
@@ -141,3 +142,55 @@ def test_what_was_traded_is_shown_day_by_day_also_of_a_backtest(shell):
     assert 0 == shell("backtest", "--json", "backtest.json").code
     tested = shell("executions", "--json", "-").json
     assert sum(each["trades"] for each in tested) == shell.json("backtest.json")["fills"]
+
+
+def test_who_approved_is_on_record_by_an_id_and_can_be_erased(shell):
+    assert 0 == shell("approve", "--by", "Ana Suwannarat", "--why", "reviewed").code
+
+    [ana] = shell("audit", "people", "--json", "-").json
+    [granted] = shell("audit", "search", f"user:{ana['id']}", "action:approval.granted", "--json", "-").json
+    assert ("Ana Suwannarat", 1, "reviewed") == (ana["name"], ana["actions"], granted["event.reason"])
+    assert "Ana Suwannarat" in shell("audit", "people").out
+    assert "Ana" not in (shell.folder / "state" / "approved.json").read_text()
+    assert "Ana" not in shell("audit", "search", "--json", "-").out
+
+    erased = shell("audit", "erase", ana["id"], "--by", "Bo", "--why", "asked for it on the 3rd")
+
+    assert (0, True) == (erased.code, ana["id"] in erased.out)
+    gone, bo = shell("audit", "people", "--json", "-").json
+    assert (None, "Bo") == (gone["name"], bo["name"])
+    assert "erased 20" in shell("audit", "people").out
+    assert (0, True) == _verified(shell, "all chains are sound")
+    again = shell("audit", "erase", ana["id"], "--by", "Bo", "--why", "again")
+    assert (3, True) == (again.code, f"the name of {ana['id']} was erased already" in again.err)
+
+
+def test_who_lifts_a_halt_is_on_record_before_trading_begins(shell):
+    said = ("--lift-halt", "the cause is gone", "--by", "Ana")
+    assert 0 == shell("run", "--set", "run.mode=paper", *said, "--json", "second.json").code
+
+    [lifted] = shell("audit", "search", "action:halt.lifted", "--json", "-").json
+    assert "the cause is gone" == lifted["event.reason"]
+    [begun] = shell(
+        "audit", "search", f"run:{lifted['nicegold.run.id']}", "action:engine.started", "--json", "-"
+    ).json
+    assert lifted["@timestamp"] <= begun["@timestamp"]
+
+
+def test_codes_are_looked_at_with_the_key_of_the_configuration(shell, monkeypatch):
+    monkeypatch.setenv("MAC", "0123456789abcdef" * 2)
+    (shell.folder / "audit.pem").write_text(pem().reveal())
+    with (shell.folder / "nicegold.toml").open("a") as file:
+        file.write('[audit]\nsigning_key = "file:audit.pem"\nmac_key = "env:MAC"\n')
+    assert 0 == shell("run", "--set", "run.mode=paper", "--json", "second.json").code
+
+    unkeyed, keyed = shell("audit", "verify", "--json", "-").json["runs"]
+    assert (0, True) == (unkeyed["codes"], keyed["codes"] > 10)
+    assert "codes are looked at with the key in [audit], and there is none: " in " ".join(
+        shell("audit", "verify", "--state", "state").out.split()
+    )
+    monkeypatch.setenv("MAC", "another-one-of-32-letters-and-more")
+    assert (1, True) == _verified(shell, "it was written with the key secret:")
+    monkeypatch.setenv("MAC", "too short")
+    short = shell("audit", "verify")
+    assert (2, True) == (short.code, "[audit] mac_key leads to fewer than 32 letters" in short.err)

@@ -694,6 +694,8 @@ on_halt = "hold"
 clock_tolerance = 1.0
 metrics_host = "127.0.0.1"
 metrics_port = 0
+log_size = 100.0
+log_files = 10
 
 [instruments.XAUUSD]
 tick_size = "0.01"

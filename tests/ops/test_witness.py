@@ -137,18 +137,26 @@ def test_a_cycle_has_a_span_for_each_hook_and_below_it_for_each_plugin(spans):
     trace = int(trace_id("run", first.cause), 16)
     mine = {each.context.span_id: each for each in told if each.context.trace_id == trace}
 
-    [root] = [each for each in mine.values() if each.parent is None]
-    assert "engine.cycle" == root.name
+    [received] = [each for each in mine.values() if each.parent is None]
+    assert ("receive gold", "CONSUMER") == (received.name, received.kind.name)
+    [root] = [each for each in mine.values() if each.name == "engine.cycle"]
+    assert received.context.span_id == root.parent.span_id
+    assert received.end_time <= root.end_time
     assert "nicegold.Order" in [each.name for each in root.events]
     for each in mine.values():
         match each.name.split():
-            case ["hook", _] | ["order", *_]:
+            case ["hook", _] | ["order", *_] | ["COMMIT", _]:
                 assert root.context.span_id == each.parent.span_id
             case ["plugin", name]:
                 assert f"hook {name.split('/')[1]}" == mine[each.parent.span_id].name
     assert {"plugin cross/on_bar", "plugin limit/check_order", "plugin venue/place_order"} <= {
         each.name for each in mine.values()
     }
+    [commit, *_] = [each for each in mine.values() if each.name == "COMMIT blocks"]
+    [placed] = [each for each in mine.values() if each.name == "plugin venue/place_order"]
+    assert ("CLIENT", "sqlite") == (commit.kind.name, commit.attributes["db.system.name"])
+    # On the disk before it leaves.
+    assert root.start_time <= commit.start_time < commit.end_time <= placed.start_time
     assert all(each.start_time <= each.end_time for each in mine.values())
 
 
@@ -212,7 +220,7 @@ def payloads_but_the_start(store: sa.Engine) -> bytes:
 
 def test_a_queue_that_is_full_takes_no_more_and_counts_it(tmp_path, monkeypatch):
     monkeypatch.setattr(tracer, "otlp", lambda endpoint, headers: InMemorySpanExporter())
-    monkeypatch.setattr(tracer.Tracer.__init__, "__kwdefaults__", {"most": 10})
+    monkeypatch.setattr(tracer.Queue.__init__, "__kwdefaults__", {"most": 10})
 
     app = lived(tmp_path, TRACES)
 

@@ -9,10 +9,10 @@ import subprocess
 import sys
 import time
 
-from tests.services import bugsink, elasticsearch, jaeger, openbao, s3, toxiproxy
+from tests.services import bugsink, elasticsearch, filebeat, jaeger, openbao, s3, toxiproxy
 
 #: Those that are quick to come first.
-SERVERS = elasticsearch, openbao, bugsink, toxiproxy, s3, jaeger
+SERVERS = elasticsearch, openbao, bugsink, toxiproxy, s3, filebeat, jaeger
 
 
 def main() -> int:

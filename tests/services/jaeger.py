@@ -65,6 +65,12 @@ class Jaeger(Process):
             for said in scope["spans"]
         ]
 
+    def everything(self, service: str) -> str:
+        """All that *service* sent, as it is stored."""
+        status, answer = asked(self._query, "GET", f"/api/traces?service={service}&limit=10000&lookback=2d")
+        assert status == 200, answer
+        return answer
+
     def services(self) -> list[str]:
         """The service names of all who sent it spans."""
         status, answer = asked(self._query, "GET", _SERVICES)
@@ -73,13 +79,17 @@ class Jaeger(Process):
         return found
 
 
+def program() -> str:
+    """Jaeger's; the test skips where it was not built."""
+    return required(_MODULE, "python -m tests.services.jaeger")
+
+
 @contextmanager
 def jaeger() -> Iterator[Jaeger]:
     """A running server; the test skips where Jaeger was not built."""
-    program = required(_MODULE, "python -m tests.services.jaeger")
     with (
         tempfile.TemporaryDirectory(prefix="nicegold-jaeger-") as folder,
-        running(Jaeger(program, Path(folder))) as server,
+        running(Jaeger(program(), Path(folder))) as server,
     ):
         yield server
 

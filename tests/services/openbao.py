@@ -119,6 +119,11 @@ class OpenBao:
         said = {path: {"capabilities": words.split(", ")} for path, words in paths.items()}
         self.root.sys.create_or_update_policy(name, json.dumps({"path": said}))
 
+    def with_transit(self) -> None:
+        """The engine that signs and wraps, if it is not there."""
+        if "transit/" not in self.root.sys.list_mounted_secrets_engines()["data"]:
+            self.root.sys.enable_secrets_engine("transit")
+
     def app_role(self, name: str, **settings: Any) -> tuple[str, str]:
         """The RoleID and a SecretID of the AppRole *name* with these settings."""
         if "approle/" not in self.root.sys.list_auth_methods()["data"]:

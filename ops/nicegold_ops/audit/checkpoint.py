@@ -10,20 +10,17 @@ import hashlib
 import os
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import sqlalchemy as sa
 
+from nicegold_ops.audit.chains import chain_of, chains, first_of
 from nicegold_ops.audit.signing import Signer, Verifier
 from nicegold_ops.errors import DataError, NicegoldError
-from nicegold_ops.journal import all_runs
 from nicegold_ops.store.place import readable, written
-from nicegold_ops.store.tables import blocks, calls, checkpoints
+from nicegold_ops.store.tables import checkpoints
 from nicegold_ops.telemetry.logs import logger
 
-#: The chains of a run: that of its events, and that of its calls.
-CHAINS = {"": blocks, "/calls": calls}
 _FIRST = "0" * 64
 _log = logger("notary")
 _encode = msgspec.json.Encoder().encode
@@ -129,15 +126,11 @@ class Notary:
 
 
 def ends(store: sa.Engine) -> Iterator[Chain]:
-    """Where each chain of each run ends now."""
-    runs = all_runs(store)
-    with readable(store), store.connect() as connection:
-        for run in runs:
-            for suffix, table in CHAINS.items():
-                query = sa.select(table.c.number, table.c.digest).where(table.c.run == run.run)
-                last = connection.execute(query.order_by(table.c.number.desc()).limit(1)).first()
-                if last is not None:
-                    yield Chain(run.run + suffix, last.number, bytes(last.digest).hex())
+    """Where each chain ends now."""
+    for place in chains(store):
+        last = first_of(store, place.find("number", "digest").order_by(place.table.c.number.desc()))
+        if last is not None:
+            yield Chain(place.writer, last.number, bytes(last.digest).hex())
 
 
 def open_ends(store: sa.Engine, signed: Iterable[Signed]) -> list[str]:
@@ -191,25 +184,12 @@ def _differences(store: sa.Engine, checkpoint: Checkpoint) -> Iterator[str]:
 
 
 def _digest_at(store: sa.Engine, chain: Chain) -> str | None:
-    table, run = _of(chain.writer)
-    query = sa.select(table.c.digest).where(table.c.run == run, table.c.number == chain.number)
-    with readable(store), store.connect() as connection:
-        found: Any = connection.execute(query).scalar()
-    return None if found is None else bytes(found).hex()
+    found = first_of(store, chain_of(chain.writer).find("digest", number=chain.number))
+    return None if found is None else bytes(found.digest).hex()
 
 
 def _has_any(store: sa.Engine, writer: str) -> bool:
-    table, run = _of(writer)
-    with readable(store), store.connect() as connection:
-        return (
-            connection.execute(sa.select(table.c.number).where(table.c.run == run).limit(1)).first()
-            is not None
-        )
-
-
-def _of(writer: str) -> tuple[sa.Table, str]:
-    run = writer.removesuffix("/calls")
-    return CHAINS[writer[len(run) :]], run
+    return first_of(store, chain_of(writer).find("number")) is not None
 
 
 def _read(signed: Signed) -> Checkpoint:

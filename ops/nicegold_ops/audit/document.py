@@ -7,6 +7,7 @@ each time. Its id is the same whoever makes it, so that who gets it twice has it
 from __future__ import annotations
 
 import hashlib
+from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from functools import cache
@@ -15,6 +16,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 import msgspec
 
+from nicegold_ops.actions import CHAIN, Block, action_of
 from nicegold_ops.audit.fields import ECS
 from nicegold_ops.calls import Line, lines_of
 from nicegold_ops.store.queries import CallBlock, Message
@@ -63,6 +65,11 @@ _KINDS = {
     "HaltLifted": _Kind("engine.halt_lifted", category="configuration", type="change"),
     "Started": _Kind("engine.started", category="process", type="start"),
     "Finished": _Kind("engine.finished", category="process", type="end"),
+}
+#: The same of what people do, where it is no change of how trading is configured.
+_DEEDS = {
+    "subject.registered": _Kind("subject.registered", category="iam", type="creation"),
+    "subject.erased": _Kind("subject.erased", category="iam", type="deletion"),
 }
 #: What the field of an event is called in its document.
 _NAMES = {
@@ -158,6 +165,33 @@ def of_calls(block: CallBlock) -> Iterator[Document]:
                 **said,
             }
             number += 1
+
+
+def of_action(block: Block) -> Document:
+    """The document of what a person did."""
+    action = action_of(block)
+    kind = _DEEDS.get(action.action, _Kind(action.action, category="configuration", type="change"))
+    document = {
+        **_head(action.run, CHAIN, str(block.number), block.created_at),
+        "event.category": [kind.category],
+        "event.type": [kind.type],
+        "event.action": kind.action,
+        "event.outcome": kind.outcome,
+        "event.sequence": block.number,
+        "event.hash": block.digest.hex(),
+        "event.original": block.payload.decode(),
+        "event.reason": action.reason,
+        "user.id": action.subject,
+        "user.target.id": action.about,
+        "related.user": [each for each in (action.subject, action.about) if each],
+        "nicegold.actor.type": "human",
+        "nicegold.config.before_hash": action.before,
+        "nicegold.config.after_hash": action.after,
+    }
+    if action.sealed is not None:
+        document["nicegold.pii.key_id"] = action.sealed.key
+        document["nicegold.pii.ciphertext"] = b64encode(action.sealed.envelope.content).decode()
+    return {name: value for name, value in document.items() if value != ""}
 
 
 def _said(run: str, line: Line) -> list[Document]:

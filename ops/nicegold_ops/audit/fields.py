@@ -46,6 +46,15 @@ FIELDS: dict[str, dict[str, Any]] = {
     "trace.id": _KEYWORD,
     "span.id": _KEYWORD,
     "error.message": _WORDS,
+    # Who did it, and to whom: ids. A name is in the ciphertext only.
+    "user.id": _KEYWORD,
+    "user.target.id": _KEYWORD,
+    "related.user": _KEYWORD,
+    "nicegold.actor.type": _KEYWORD,
+    "nicegold.pii.key_id": _KEYWORD,
+    "nicegold.pii.ciphertext": _KEPT,
+    "nicegold.config.before_hash": _KEYWORD,
+    "nicegold.config.after_hash": _KEYWORD,
     # Who wrote it: a run, or the reader of its calls.
     "nicegold.audit.writer.id": _KEYWORD,
     "nicegold.run.id": _KEYWORD,

@@ -3,30 +3,39 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
-from typing import Protocol
+from collections.abc import Iterable, Iterator
+from typing import Any, Protocol
 
 import msgspec
 import sqlalchemy as sa
 from msgspec.structs import replace
 
-from nicegold_ops import calls
-from nicegold_ops.audit.trail import documents, messages
+from nicegold_ops import actions, calls
+from nicegold_ops.actions import CHAIN
+from nicegold_ops.audit.chains import Place, chain_of, chains_of, first_of
+from nicegold_ops.audit.document import Document
+from nicegold_ops.audit.keys import MacKeys
+from nicegold_ops.audit.trail import deeds, documents, messages
+from nicegold_ops.chain import MacKey
 from nicegold_ops.errors import DataError, NicegoldError
-from nicegold_ops.journal import Run, Told, all_runs, caused, read
+from nicegold_ops.journal import LEAVES, Run, Told, all_runs, caused, read
 from nicegold_ops.store.outbox import is_public, payload_of
+from nicegold_ops.store.place import readable
 from nicegold_ops.store.queries import Message
 
 
 class Proof(msgspec.Struct, frozen=True):
     """What was found of one *run*: how many events and blocks of calls are sound, and the first *fault*.
 
-    *found* is how many documents of it Elasticsearch has, of *documents*; None where it was not asked.
+    *run* is "actions" for what people did. *codes* is how many blocks were written by who has the key, None
+    where they have codes and nobody looked. *found* is how many documents of it Elasticsearch has, of
+    *documents*; None where it was not asked.
     """
 
     run: str
     events: int = 0
     blocks: int = 0
+    codes: int | None = 0
     documents: int = 0
     found: int | None = None
     fault: str = ""
@@ -38,25 +47,76 @@ class Copy(Protocol):
     def count(self, writer: str) -> int:
         """How many documents of *writer* it has."""
 
+    def events(self, writer: str) -> int:
+        """How many events these are: after a roll-over, what was sent twice may be there twice."""
 
-def proofs(store: sa.Engine, copy: Copy | None = None) -> Iterator[Proof]:
-    """Each run's proof, oldest first."""
+
+def proofs(store: sa.Engine, copy: Copy | None = None, keys: MacKeys | None = None) -> Iterator[Proof]:
+    """Each run's proof, oldest first, and that of what people did, where they did something."""
+    keyed = ""
     for run in all_runs(store):
-        yield _proof(store, run, copy)
+        yield _proof(store, run, copy, keys, keyed)
+        keyed = run.run if run.mac_key else keyed
+    if first_of(store, chain_of(CHAIN).find("number")) is not None:
+        yield _deeds(store, copy, keys)
 
 
-def _proof(store: sa.Engine, run: Run, copy: Copy | None) -> Proof:
+def _proof(store: sa.Engine, run: Run, copy: Copy | None, keys: MacKeys | None, keyed: str) -> Proof:
+    """*keyed* is the last run before it whose blocks have codes."""
     events = blocks = 0
     try:
         for events in _events(store, run):  # noqa: B007
             pass
         for block in calls.read(store, run.run):
             blocks = block.number + 1
+        codes = _codes_of(store, run, keys, keyed)
     except NicegoldError as error:
         return Proof(run.run, events, blocks, fault=str(error))
-    if copy is None:
-        return Proof(run.run, events, blocks)
-    return _compared(store, Proof(run.run, events, blocks), copy)
+    found = Proof(run.run, events, blocks, codes)
+    return found if copy is None else _compared(found, documents(store, run.run), copy)
+
+
+def _deeds(store: sa.Engine, copy: Copy | None, keys: MacKeys | None) -> Proof:
+    count = 0
+    codes: int | None = 0
+    try:
+        for block in actions.read(store):
+            count = block.number + 1
+            if block.mac_key and keys is not None:
+                _refuse_other_code(chain_of(CHAIN), block, keys.named(block.mac_key, CHAIN))
+            if block.mac_key:
+                codes = None if keys is None or codes is None else codes + 1
+    except NicegoldError as error:
+        return Proof(CHAIN, count, fault=str(error))
+    found = Proof(CHAIN, count, codes=codes)
+    return found if copy is None else _compared(found, deeds(store), copy)
+
+
+def _codes_of(store: sa.Engine, run: Run, keys: MacKeys | None, keyed: str) -> int | None:
+    """How many of its blocks have the right code. Raises DataError at the first that has not."""
+    if not run.mac_key:
+        if keyed and run.mode in LEAVES:
+            raise DataError(
+                f"run {run.run} has no codes, and {keyed} before it has: it was begun without a key in "
+                "[audit], or they were taken away"
+            )
+        return 0
+    if keys is None:
+        return None
+    key, count = keys.named(run.mac_key, run.run), 0
+    for place in chains_of(run.run):
+        with readable(store), store.connect().execution_options(yield_per=1000) as connection:
+            for block in connection.execute(place.find("number", "digest", "mac")):
+                _refuse_other_code(place, block, key)
+                count += 1
+    return count
+
+
+def _refuse_other_code(place: Place, block: Any, key: MacKey) -> None:
+    if not key.fits(place.writer, block.number, block.digest, block.mac):
+        raise DataError(
+            f"block {block.number} of {place.writer} was not written by who has the key {key.name}"
+        )
 
 
 def _events(store: sa.Engine, run: Run) -> Iterator[int]:
@@ -85,10 +145,10 @@ def _refuse_other(run: Run, told: Told, message: Message | None) -> None:
         )
 
 
-def _compared(store: sa.Engine, proof: Proof, copy: Copy) -> Proof:
+def _compared(proof: Proof, documents: Iterable[Document], copy: Copy) -> Proof:
     """How many documents there should be, and how many are found."""
-    written = Counter(each["nicegold.audit.writer.id"] for each in documents(store, proof.run))
-    found = {writer: copy.count(writer) for writer in written}
+    written = Counter(each["nicegold.audit.writer.id"] for each in documents)
+    found = {writer: _found(copy, writer, count) for writer, count in written.items()}
     wrong = [
         f"{writer} has {count:,} documents and Elasticsearch {found[writer]:,}"
         for writer, count in written.items()
@@ -100,3 +160,8 @@ def _compared(store: sa.Engine, proof: Proof, copy: Copy) -> Proof:
         found=sum(found.values()),
         fault="; ".join(wrong),
     )
+
+
+def _found(copy: Copy, writer: str, written: int) -> int:
+    count = copy.count(writer)
+    return count if count <= written else copy.events(writer)

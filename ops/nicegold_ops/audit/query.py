@@ -27,6 +27,7 @@ WORDS = {
     "strategy": "nicegold.strategy.id",
     "symbol": "nicegold.instrument.symbol",
     "trace": "trace.id",
+    "user": "user.id",
     "venue_order": "nicegold.order.venue_id",
     "writer": "nicegold.audit.writer.id",
 }

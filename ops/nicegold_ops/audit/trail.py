@@ -7,9 +7,11 @@ from typing import NamedTuple
 
 import sqlalchemy as sa
 
-from nicegold_ops.audit.document import Document, Told, of_calls, of_event
+from nicegold_ops import actions
+from nicegold_ops.actions import CHAIN
+from nicegold_ops.audit.document import Document, Told, of_action, of_calls, of_event
 from nicegold_ops.calls import blocks_of, stored
-from nicegold_ops.store.outbox import move_cursor
+from nicegold_ops.store.outbox import cursor_of, move_cursor
 from nicegold_ops.store.queries import (
     Message,
     outbox_after,
@@ -45,6 +47,11 @@ def pages(store: sa.Engine, reader: str) -> Iterator[Page]:
         found = blocks_of(store, run, cursor - 1, limit=BLOCKS)
         documents = [document for block in found for document in of_calls(block)]
         yield Page(_CALLS.format(reader), run, found[-1].number + 1, documents)
+    with store.connect() as connection:
+        cursor = cursor_of(connection, reader, CHAIN)
+    deeds = list(actions.stored(store, cursor - 1))[:EVENTS]
+    if deeds:
+        yield Page(reader, CHAIN, deeds[-1].number + 1, [of_action(each) for each in deeds])
 
 
 def done(store: sa.Engine, page: Page) -> None:
@@ -61,6 +68,11 @@ def documents(store: sa.Engine, run: str) -> Iterator[Document]:
         last = page.last
     for block in stored(store, run):
         yield from of_calls(block)
+
+
+def deeds(store: sa.Engine) -> Iterator[Document]:
+    """What people did, in its order."""
+    return map(of_action, actions.stored(store))
 
 
 def messages(store: sa.Engine, run: str, *, limit: int = EVENTS) -> Iterator[Message]:

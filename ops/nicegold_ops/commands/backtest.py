@@ -38,7 +38,7 @@ def command(config: Path, overrides: tuple[str, ...], json_to: Path | None, repo
     settings = load(config, overrides)
     begun = claim(settings, "backtest", time.time_ns())
     folder = folder_of(settings.run.state, begun.run)
-    with logged(folder, None), stop_on_signals() as stop:
+    with logged(folder, settings.run, None), stop_on_signals() as stop:
         result = _tested(begin(settings, begun), stop)
     finish(result, folder, json_to=json_to, report_to=report_to)
     if stop.is_set():

@@ -225,6 +225,7 @@ def _references(settings: Settings) -> dict[str, Reference]:
         "[errors] dsn": settings.errors.dsn if settings.errors else None,
         "[elasticsearch] api_key": settings.elasticsearch.api_key if settings.elasticsearch else None,
         "[audit] signing_key": settings.audit.signing_key if settings.audit else None,
+        "[audit] mac_key": settings.audit.mac_key if settings.audit else None,
     }
     return {name: each for name, each in others.items() if each is not None} | found
 

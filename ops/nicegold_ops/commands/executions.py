@@ -8,11 +8,10 @@ import click
 from rich.console import RenderableType
 
 from nicegold import DAY
-from nicegold_ops.app import LEAVES
 from nicegold_ops.commands._options import config_option, json_option, state_option
 from nicegold_ops.commands._output import answer, day, table
 from nicegold_ops.commands._runs import journal_at
-from nicegold_ops.journal import find_run
+from nicegold_ops.journal import LEAVES, find_run
 from nicegold_ops.store.projections import projected_to
 from nicegold_ops.store.queries import Execution, executions
 from nicegold_ops.store.rebuild import rebuild

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -20,11 +20,13 @@ from nicegold_ops.commands._finish import finish
 from nicegold_ops.commands._logs import logged
 from nicegold_ops.commands._options import STDOUT, config_option, json_option, report_option, set_option
 from nicegold_ops.commands._output import console
+from nicegold_ops.commands._people import login_name
 from nicegold_ops.commands._runs import REPORT, begin, claim, folder_of
 from nicegold_ops.commands._signals import stop_on_signals
 from nicegold_ops.commands._view import View, shown, watched
 from nicegold_ops.config import Settings, load
 from nicegold_ops.errors import ConfigurationError
+from nicegold_ops.people import people_of
 from nicegold_ops.report.market import market_again
 from nicegold_ops.report.page import refuse_without_bokeh
 from nicegold_ops.report.result import Result, result_of
@@ -49,6 +51,11 @@ _INSTEAD = {
     help="Make ours what the venue has, where our books and its differ at the start. An order that works "
     "only there stays a difference until it is cancelled there.",
 )
+@click.option(
+    "--by",
+    metavar="NAME",
+    help="Who lifts a halt or adopts, if it is not who is logged in; it goes on record.",
+)
 @json_option
 @report_option
 def command(
@@ -57,6 +64,7 @@ def command(
     seconds: float | None,
     lift_halt: str | None,
     adopt: str | None,
+    by: str | None,
     json_to: Path | None,
     report_to: Path | None,
 ) -> None:
@@ -73,11 +81,15 @@ def command(
     begun = claim(settings, settings.run.mode, time.time_ns())
     folder = folder_of(settings.run.state, begun.run)
     out = console(quiet=json_to == STDOUT)
-    with logged(folder, None if out.is_terminal else sys.stderr) as logs, stop_on_signals() as stop:
+    stream = None if out.is_terminal else sys.stderr
+    with logged(folder, settings.run, stream) as logs, stop_on_signals() as stop:
         app = begin(watched(settings), begun)
         app.telemetry.watch_log(logs.unwritten)
         logs.trace = app.telemetry.trace
-        result = _traded(app, seconds, stop, out, lift_halt=lift_halt, adopt=adopt)
+        said = {"halt.lifted": lift_halt, "venue.adopted": adopt}
+        with _closed(app):
+            _record(app, by, said)
+            result = _traded(app, seconds, stop, out, lift_halt=lift_halt, adopt=adopt)
     finish(result, folder, json_to=json_to, report_to=report_to or _page_in(folder))
 
 
@@ -96,19 +108,35 @@ def _traded(
     adopt: str | None,
 ) -> Result:
     run = app.settings.run
+    port = app.telemetry.serve(run.metrics_host, run.metrics_port, app.liveness)
+    url = f"http://{run.metrics_host}:{port}/metrics"
+    out.print(f"run {app.run.run}, metrics at {url}", soft_wrap=True)
+    with _ended_after(seconds, stop), shown(View(app, url), out):
+        outcome = session.paper(app, stop=stop, lift_halt=lift_halt, adopt=adopt)
+    return result_of(app, outcome, market_again(app))
+
+
+@contextmanager
+def _closed(app: App) -> Iterator[None]:
+    """*app* is closed in the end, and what it breaks on is told where errors are sent."""
     try:
-        port = app.telemetry.serve(run.metrics_host, run.metrics_port, app.liveness)
-        url = f"http://{run.metrics_host}:{port}/metrics"
-        out.print(f"run {app.run.run}, metrics at {url}", soft_wrap=True)
-        with _ended_after(seconds, stop), shown(View(app, url), out):
-            outcome = session.paper(app, stop=stop, lift_halt=lift_halt, adopt=adopt)
-        return result_of(app, outcome, market_again(app))
+        yield
     except Exception as error:
         if app.errors is not None:
             app.errors.crashed(error)
         raise
     finally:
         app.close()
+
+
+def _record(app: App, by: str | None, said: Mapping[str, str | None]) -> None:
+    """Who has *said* why, before anything is done."""
+    deeds = {action: why for action, why in said.items() if why}
+    if deeds:
+        people = people_of(app.settings, app.secrets, app.store)
+        name = by or login_name()
+        for action, why in deeds.items():
+            people.did(name, action, reason=why, run=app.run.run)
 
 
 def _refuse_other_modes(settings: Settings) -> None:

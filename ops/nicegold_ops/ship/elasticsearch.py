@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from importlib.metadata import version
 from typing import Any, NamedTuple
 
@@ -26,6 +27,8 @@ _ANSWER = "errors,items.create.status,items.create.error,items.create.failure_st
 _CREATED, _CONFLICT, _TOO_MANY = 201, 409, 429
 #: A server that cannot do it now says one of these.
 _LATER = frozenset({_TOO_MANY, 502, 503, 504})
+#: Documents of a search at once; more are not given.
+_PAGE = 10_000
 _POLICY = "nicegold-audit"
 #: A new index each month or 50 GB, so that none grows too large to be searched; nothing is deleted.
 _PHASES = {"phases": {"hot": {"actions": {"rollover": {"max_age": "30d", "max_primary_shard_size": "50gb"}}}}}
@@ -63,6 +66,7 @@ class AuditStream:
         has_policy = self._put_policy()
         body = template(self.name, _POLICY if has_policy else None)
         self._ask("PUT", f"/_index_template/{self.name}", body)
+        self._add_fields()
         return has_policy
 
     def version(self) -> str:
@@ -88,6 +92,19 @@ class AuditStream:
         found: int = answer["count"]
         return found
 
+    def events(self, writer: str) -> int:
+        """How many events these are: each is counted once, also where it is there twice."""
+        query = {"term": {"nicegold.audit.writer.id": writer}}
+        body = {"query": query, "size": _PAGE, "sort": [{"event.id": "asc"}], "_source": False}
+        count, last = 0, ""
+        while hits := self.search(body)["hits"]["hits"]:
+            for hit in hits:
+                count += hit["sort"][0] != last
+                last = hit["sort"][0]
+            # The next page begins after this id, so that no second one of it is seen there.
+            body["search_after"] = [last]
+        return count
+
     def search(self, body: dict[str, Any]) -> dict[str, Any]:
         """What it answers to a search."""
         return self._ask("POST", f"/{self.name}/_search", body)
@@ -102,6 +119,12 @@ class AuditStream:
         if any(each["status"] in _LATER for each in items):
             raise Busy(f"{self.name} has no room for now")
         return Counter(each["status"] for each in items)
+
+    def _add_fields(self) -> None:
+        """A stream that is there has the fields that it was made with, and would refuse newer ones."""
+        # Where somebody gave a field another type, documents that have it are refused, and the others not.
+        with suppress(Refused):
+            self._ask("PUT", f"/{self.name}/_mapping", mapping())
 
     def _put_policy(self) -> bool:
         try:

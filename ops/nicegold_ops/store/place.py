@@ -128,6 +128,18 @@ def place_of(engine: sa.Engine) -> str:
     return engine.url.set(query={}).render_as_string()
 
 
+def said_of(engine: sa.Engine) -> dict[str, str | int | float | bool]:
+    """What OpenTelemetry says of the database, by its names."""
+    url = engine.url
+    said = {
+        "db.system.name": engine.dialect.name,
+        "db.namespace": "" if url.host is None else url.database,
+        "server.address": url.host,
+        "server.port": url.port,
+    }
+    return {name: value for name, value in said.items() if value}
+
+
 class _ExactSum:
     """Adds up products of decimals that are text, as SQLite's own numbers are not exact."""
 

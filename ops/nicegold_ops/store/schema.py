@@ -17,14 +17,19 @@ import sqlalchemy as sa
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from nicegold_ops.errors import DataError
-from nicegold_ops.store.tables import blocks, metadata, runs
+from nicegold_ops.store.tables import metadata
 
 if TYPE_CHECKING:
     from alembic.config import Config
 
 #: The last step in `migrations/versions`, and the one that made what nicegold 0.1 wrote without saying so.
-HEAD = "0005"
+HEAD = "0006"
 _JOURNAL = "0001"
+#: What nicegold 0.1 has written: its tables and their columns.
+_FIRST = {
+    "runs": {"run", "mode", "started_at"},
+    "blocks": {"run", "number", "first_sequence", "last_sequence", "payload", "digest"},
+}
 _MIGRATIONS = Path(__file__).parent / "migrations"
 
 #: Where Alembic keeps the step that a store is at, as Alembic makes it.
@@ -139,21 +144,21 @@ def _take_over(connection: sa.Connection, names: set[str]) -> None:
     """What nicegold 0.1 has written, which did not say so."""
     from alembic import command
 
-    for table in (runs, blocks):
-        missing = {column.name for column in table.columns} - _columns(connection, table, names)
+    for table, needed in _FIRST.items():
+        missing = needed - _columns(connection, table, names)
         if missing:
             raise DataError(
-                f"is not a journal: its table {table.name} lacks {', '.join(sorted(missing))}; "
+                f"is not a journal: its table {table} lacks {', '.join(sorted(missing))}; "
                 "move it away, or name another place"
             )
     command.stamp(configuration(connection), _JOURNAL)
     _upgrade(connection, _JOURNAL)
 
 
-def _columns(connection: sa.Connection, table: sa.Table, names: set[str]) -> set[str]:
-    if table.name not in names:
+def _columns(connection: sa.Connection, table: str, names: set[str]) -> set[str]:
+    if table not in names:
         return set()
-    return {each["name"] for each in sa.inspect(connection).get_columns(table.name)}
+    return {each["name"] for each in sa.inspect(connection).get_columns(table)}
 
 
 def _upgrade(connection: sa.Connection, stamped: str | None) -> None:

@@ -72,6 +72,8 @@ runs = sa.Table(
     sa.Column("run", sa.String, primary_key=True),
     sa.Column("mode", sa.String, nullable=False),
     sa.Column("started_at", sa.BigInteger, nullable=False),
+    # The name of the key of its blocks' MACs, "" for none: see `chain.py`.
+    sa.Column("mac_key", sa.String, nullable=False, server_default=""),
     sa.Index("runs_by_start", "started_at", "run"),
 )
 blocks = sa.Table(
@@ -83,6 +85,7 @@ blocks = sa.Table(
     sa.Column("last_sequence", sa.BigInteger, nullable=False),
     sa.Column("payload", sa.LargeBinary, nullable=False),
     sa.Column("digest", sa.LargeBinary, nullable=False),
+    sa.Column("mac", sa.LargeBinary),
 )
 
 # What is made from it. On SQLite a row is in its key's tree: each tree less is a page less in every commit.
@@ -207,7 +210,19 @@ calls = sa.Table(
     sa.Column("payload", sa.LargeBinary, nullable=False),
     sa.Column("digest", sa.LargeBinary, nullable=False),
     _numbered("created_at"),
+    sa.Column("mac", sa.LargeBinary),
     sqlite_with_rowid=False,
+)
+#: What people did, each on record before it was done: see `actions.py`.
+actions = sa.Table(
+    "actions",
+    metadata,
+    _key("number"),
+    sa.Column("payload", sa.LargeBinary, nullable=False),
+    sa.Column("digest", sa.LargeBinary, nullable=False),
+    _numbered("created_at"),
+    sa.Column("mac", sa.LargeBinary),
+    _words("mac_key"),
 )
 #: How far the chains of all runs had come, signed: see `audit/checkpoint.py`.
 checkpoints = sa.Table(

@@ -13,6 +13,7 @@ import traceback
 from collections.abc import Callable, Mapping, MutableMapping
 from contextlib import suppress
 from datetime import UTC, datetime
+from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -34,7 +35,8 @@ class Logs:
     """Where the log goes until it is closed: JSON to *file*, and to *stream* what its reader can use.
 
     *wall* tells ns UTC. A *stream* that is a terminal gets words. *level* is the least that is
-    logged. Where there are several, the last one counts. Raises NicegoldError when *file* cannot be
+    logged. A *file* of *size* bytes is renamed, to one that ends in .1, and so on up to *kept* of them; no
+    line is in two. Where there are several, the last one counts. Raises NicegoldError when *file* cannot be
     written.
     """
 
@@ -44,6 +46,8 @@ class Logs:
         file: Path | None = None,
         stream: TextIO | None = sys.stderr,
         level: int = logging.INFO,
+        size: int = 100_000_000,
+        kept: int = 10,
         wall: Callable[[], int] = time.time_ns,
     ) -> None:
         #: How many lines could not be written, of a full disk or a closed pipe.
@@ -53,7 +57,7 @@ class Logs:
         self._handlers: list[logging.Handler] = []
         stamp = _stamp(wall)
         if file is not None:
-            self._add(_opened(file, self.unwritten), [stamp, self._traced, _to_ecs, _to_json])
+            self._add(_opened(file, size, kept, self.unwritten), [stamp, self._traced, _to_ecs, _to_json])
         if stream is not None:
             final: list[Processor] = [_console()] if stream.isatty() else [self._traced, _to_ecs, _to_json]
             self._add(_Stream(stream, self.unwritten), [stamp, *final])
@@ -93,31 +97,48 @@ class Logs:
         self._handlers.append(handler)
 
 
-class _Stream(logging.StreamHandler[TextIO]):
-    """Lines to *stream*; those that it does not take are counted in *unwritten*, and nothing else happens."""
+class _Counting(logging.Handler):
+    """Lines that are not taken are counted in *unwritten*, and nothing else happens."""
+
+    unwritten: list[int]
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        self.unwritten[0] += 1
+
+
+class _Stream(_Counting, logging.StreamHandler[TextIO]):
+    """Lines to *stream*."""
 
     def __init__(self, stream: TextIO, unwritten: list[int]) -> None:
         super().__init__(stream)
-        self._unwritten = unwritten
-
-    def handleError(self, record: logging.LogRecord) -> None:
-        self._unwritten[0] += 1
+        self.unwritten = unwritten
 
 
-class _File(_Stream):
-    """The same, to a file that is its own."""
+class _File(_Counting, RotatingFileHandler):
+    """Lines to *file*, which is its own."""
+
+    def __init__(self, file: Path, size: int, kept: int, unwritten: list[int]) -> None:
+        super().__init__(file, maxBytes=size, backupCount=kept, encoding="utf-8")
+        self.unwritten = unwritten
+
+    def doRollover(self) -> None:
+        """Begin another file; where that cannot be, go on with this one."""
+        with suppress(OSError):
+            super().doRollover()
+        # A file that could not be closed is closed all the same.
+        if self.stream is None or self.stream.closed:
+            self.stream = self._open()
 
     def close(self) -> None:
         # What a full disk has not taken is counted already.
         with suppress(OSError):
-            self.stream.close()
-        super().close()
+            super().close()
 
 
-def _opened(file: Path, unwritten: list[int]) -> _File:
+def _opened(file: Path, size: int, kept: int, unwritten: list[int]) -> _File:
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        return _File(file.open("a", encoding="utf-8"), unwritten)
+        return _File(file, size, kept, unwritten)
     except OSError as error:
         raise NicegoldError(f"{file}: the log cannot be written ({error.strerror})") from None
 

@@ -1,8 +1,9 @@
 """Cycles and orders as OpenTelemetry's spans.
 
-`engine.cycle` holds a span for each hook, and each of those one for each plugin's call. An order has a span
-of its own in the trace of the cycle it came from, on which its states are events; the cycles in which they
-came, minutes later perhaps, link to it.
+`receive` is how long an input waited; `engine.cycle` holds a span for each hook, and each of those one for
+each plugin's call; the journal's commits are beside them. An order has a span of its own in the trace of the
+cycle it came from, on which its states are events; the cycles in which they came, minutes later perhaps, link
+to it.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode,
 from nicegold import Event, Fill, Order, OrderState, PluginFailed, Vetoed
 from nicegold.books import TERMINAL
 from nicegold.orders import advance
+from nicegold_ops.telemetry.beside import NOTHING, Beside
 from nicegold_ops.telemetry.cycles import Cycle
 from nicegold_ops.telemetry.flight import Call
 from nicegold_ops.trace import span_id, trace_id
@@ -32,22 +34,32 @@ _CLIENT = frozenset({"place_order", "cancel_order", "replace_order"})
 
 
 class Spans:
-    """Makes the spans of one run. *kinds* are the plugins' by name, *wall* tells ns UTC."""
+    """Makes the spans of one run. *kinds* are the plugins' by name, *wall* tells ns UTC.
+
+    *database* is what OpenTelemetry says of the one that the journal is in.
+    """
 
     def __init__(
-        self, run: str, mode: str, kinds: Callable[[str], str], version: str, wall: Callable[[], int]
+        self,
+        run: str,
+        mode: str,
+        kinds: Callable[[str], str],
+        version: str,
+        wall: Callable[[], int],
+        database: _Attributes,
     ) -> None:
         self._run = run
         self._mode = mode
         self._kinds = kinds
         self._wall = wall
+        self._database = database | {"db.operation.name": "COMMIT", "db.collection.name": "blocks"}
         self._resource = Resource(
             {"service.name": "nicegold", "service.version": version, "service.instance.id": run}
         )
         #: The orders that may still change, oldest first.
         self._orders: dict[str, _Followed] = {}
 
-    def of(self, cycle: Cycle, events: Iterable[Event]) -> Iterator[ReadableSpan]:
+    def of(self, cycle: Cycle, events: Iterable[Event], beside: Beside = NOTHING) -> Iterator[ReadableSpan]:
         """The spans that are complete with *cycle*, in which *events* were told."""
         trace = trace_id(self._run, cycle.cause)
         began, ended = self._times(cycle.calls)
@@ -65,19 +77,52 @@ class Spans:
         yield self._span(
             "engine.cycle",
             context=_context(trace, span_id(trace)),
+            parent=_context(trace, span_id(trace, "receive")) if beside.since else None,
             attributes={"nicegold.engine.mode": self._mode, "nicegold.cycle.cause": cycle.cause},
             events=told,
             links=links,
             status=Status(StatusCode.ERROR, f"{failed.plugin}.{failed.hook}") if failed else None,
             times=(began, ended),
         )
+        if beside.since:
+            yield self._receive(trace, beside, began)
         yield from self._hooks(trace, cycle.calls)
+        yield from self._commits(trace, beside)
         yield from whole
 
     def unfinished(self) -> Iterator[ReadableSpan]:
         """The spans of orders that may still change, as far as they have come."""
         while self._orders:
             yield self._order_span(self._orders.pop(next(iter(self._orders))))
+
+    # Beside the calls.
+
+    def _receive(self, trace: str, beside: Beside, began: int) -> ReadableSpan:
+        """How long the input waited for its turn; all else comes of it."""
+        return self._span(
+            f"receive {beside.source}",
+            context=_context(trace, span_id(trace, "receive")),
+            kind=SpanKind.CONSUMER,
+            attributes={
+                "messaging.system": "nicegold",
+                "messaging.operation.type": "receive",
+                "messaging.destination.name": beside.source,
+                "nicegold.plugin.name": beside.source,
+                "nicegold.plugin.kind": self._kinds(beside.source),
+            },
+            times=(beside.since, max(beside.since, began)),
+        )
+
+    def _commits(self, trace: str, beside: Beside) -> Iterator[ReadableSpan]:
+        for number, times in enumerate(beside.commits):
+            yield self._span(
+                "COMMIT blocks",
+                context=_context(trace, span_id(trace, "commit", number)),
+                parent=_context(trace, span_id(trace)),
+                kind=SpanKind.CLIENT,
+                attributes=self._database,
+                times=times,
+            )
 
     # The calls.
 

@@ -1,4 +1,4 @@
-"""Cycles on their way to a trace store: a queue of a bounded length, and a thread that empties it.
+"""Spans on their way to a trace store: a queue of a bounded length, and a thread that empties it.
 
 Nobody waits for the store. What it does not take in time is dropped and counted.
 """
@@ -13,6 +13,7 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
 from nicegold import Event, Secret
+from nicegold_ops.telemetry.beside import NOTHING, Beside
 from nicegold_ops.telemetry.cycles import Cycle
 from nicegold_ops.telemetry.spans import Spans
 
@@ -24,14 +25,13 @@ _PAUSE = 0.5
 _LAST = 5.0
 
 
-class Tracer:
-    """Sends what *spans* makes of cycles through *exporter*, *most* of which may wait."""
+class Queue:
+    """Spans on their way through *exporter*, *most* of which may wait."""
 
-    def __init__(self, spans: Spans, exporter: SpanExporter, *, most: int = _MOST) -> None:
+    def __init__(self, exporter: SpanExporter, *, most: int = _MOST) -> None:
         self.exported = 0
         #: Spans that did not arrive, by reason.
         self.dropped = {"queue_full": 0, "refused": 0}
-        self._spans = spans
         self._exporter = exporter
         self._most = most
         self._waiting: deque[ReadableSpan] = deque()
@@ -42,26 +42,22 @@ class Tracer:
         """Send what comes until `close`."""
         self._thread.start()
 
-    def tell(self, cycle: Cycle, events: list[Event]) -> None:
-        """Take *cycle* and what was told in it, at once."""
-        self._put(self._spans.of(cycle, events))
+    def put(self, spans: Iterable[ReadableSpan]) -> None:
+        """Take *spans*, at once."""
+        for span in spans:
+            if len(self._waiting) < self._most:
+                self._waiting.append(span)
+            else:
+                self.dropped["queue_full"] += 1
 
     def close(self) -> None:
         """Send what waits, for some seconds at most."""
-        self._put(self._spans.unfinished())
         self._stop.set()
         if self._thread.ident is not None:
             self._thread.join(_LAST)
         self.dropped["refused"] += len(self._waiting)
         self._waiting.clear()
         self._exporter.shutdown()
-
-    def _put(self, spans: Iterable[ReadableSpan]) -> None:
-        for span in spans:
-            if len(self._waiting) < self._most:
-                self._waiting.append(span)
-            else:
-                self.dropped["queue_full"] += 1
 
     def _run(self) -> None:
         while not self._stop.wait(0 if self._waiting else _PAUSE):
@@ -81,6 +77,27 @@ class Tracer:
         else:
             self.dropped["refused"] += len(batch)
         return arrived
+
+
+class Tracer:
+    """Hands what *spans* makes of cycles to *queue*."""
+
+    def __init__(self, spans: Spans, queue: Queue) -> None:
+        self._spans = spans
+        self.queue = queue
+
+    def start(self) -> None:
+        """Send what comes until `close`."""
+        self.queue.start()
+
+    def tell(self, cycle: Cycle, events: list[Event], beside: Beside = NOTHING) -> None:
+        """Take *cycle*, what was told in it and what was done beside its calls, at once."""
+        self.queue.put(self._spans.of(cycle, events, beside))
+
+    def close(self) -> None:
+        """Send what waits, for some seconds at most."""
+        self.queue.put(self._spans.unfinished())
+        self.queue.close()
 
 
 def otlp(endpoint: str, headers: Mapping[str, Secret], timeout: float = 10.0) -> SpanExporter:

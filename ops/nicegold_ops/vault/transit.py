@@ -15,7 +15,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from nicegold_ops.errors import DataError
-from nicegold_ops.vault.api import VaultFailed
+from nicegold_ops.vault.api import Missing, VaultFailed
 from nicegold_ops.vault.vault import Vault
 
 #: Bytes of AES-GCM's nonce. It is drawn anew for each content, under a key of that content alone.
@@ -45,9 +45,10 @@ class Transit:
         """Whether *signature* is that of *content* by *key*, in any version that is still allowed."""
         return self._is_valid(key, content, signature=signature)
 
-    def hmac(self, key: str, content: bytes) -> str:
-        """The HMAC (SHA-256) of *content* by *key*, such as "vault:v1:..."."""
-        return str(self._ask(f"hmac/{key}", input=_text(content))["hmac"])
+    def hmac(self, key: str, content: bytes, version: int | None = None) -> str:
+        """The HMAC (SHA-256) of *content* by *key*, the newest *version* if none is named: "vault:v1:..."."""
+        said = {} if version is None else {"key_version": version}
+        return str(self._ask(f"hmac/{key}", input=_text(content), **said)["hmac"])
 
     def verify_hmac(self, key: str, content: bytes, hmac: str) -> bool:
         """Whether *hmac* is that of *content* by *key*, compared in a time that says nothing."""
@@ -78,6 +79,25 @@ class Transit:
         again = self._ask(f"rewrap/{key}", ciphertext=envelope.wrapped)
         return msgspec.structs.replace(envelope, wrapped=again["ciphertext"])
 
+    def make(self, key: str) -> None:
+        """Make *key*, for envelopes, if it is not there."""
+        self._ask(f"keys/{key}", type="aes256-gcm96")
+
+    def has(self, key: str) -> bool:
+        """Whether there is a *key* of that name."""
+        try:
+            self._vault.ask(lambda client: client.adapter.get(f"/v1/{self._mount}/keys/{key}"))
+        except Missing:
+            return False
+        return True
+
+    def destroy(self, key: str) -> None:
+        """Destroy *key* in all its versions, if it is there; nothing brings it back."""
+        if not self.has(key):
+            return
+        self._ask(f"keys/{key}/config", deletion_allowed=True)
+        self._vault.ask(lambda client: client.adapter.delete(f"/v1/{self._mount}/keys/{key}"))
+
     def public_key(self, key: str) -> dict[int, bytes]:
         """The Ed25519 public key (32 bytes) of each version of *key*: with it anybody verifies."""
         found = self._vault.ask(lambda client: client.adapter.get(f"/v1/{self._mount}/keys/{key}"))["data"]
@@ -88,13 +108,14 @@ class Transit:
     def _is_valid(self, key: str, content: bytes, **said: str) -> bool:
         return bool(self._ask(f"verify/{key}", input=_text(content), **said)["valid"])
 
-    def _ask(self, path: str, **said: str) -> dict[str, Any]:
+    def _ask(self, path: str, **said: Any) -> dict[str, Any]:
         path = f"{self._mount}/{path}"
         try:
             answer = self._vault.ask(lambda client: client.adapter.post(f"/v1/{path}", json=said))
         except VaultFailed as error:
             raise type(error)(f"{path}: {error}") from None
-        found: dict[str, Any] = answer["data"]
+        # Where there is nothing to say, the answer has no body.
+        found: dict[str, Any] = answer["data"] if isinstance(answer, dict) and answer["data"] else {}
         return found
 
 

@@ -92,6 +92,9 @@ class Copied:
     def __init__(self, store: sa.Engine, writer: str, missing: int) -> None:
         self._store, self._writer, self._missing = store, writer, missing
 
+    def events(self, writer: str) -> int:
+        return self.count(writer)
+
     def count(self, writer: str) -> int:
         run = writer.partition("/")[0]
         found = [each for each in documents(self._store, run) if each["nicegold.audit.writer.id"] == writer]

@@ -16,10 +16,13 @@ import sqlalchemy as sa
 from elasticsearch import Elasticsearch
 
 from nicegold_ops.audit.fields import mapping
+from nicegold_ops.audit.proof import proofs
 from nicegold_ops.audit.query import parse
-from nicegold_ops.audit.trail import documents
+from nicegold_ops.audit.trail import deeds, documents
+from nicegold_ops.people import InFolder, People
 from nicegold_ops.ship.elasticsearch import AuditStream, Busy, Refused, _is_refused, template
 from nicegold_ops.ship.shipper import Shipper
+from nicegold_ops.store.place import open_store
 from tests.ops.commandline import market_in
 from tests.ops.test_witness import lived
 from tests.services import elasticsearch as nodes
@@ -136,6 +139,18 @@ def test_what_is_sent_again_is_there_already(copy, store):
     assert len(copy.expected()) == copy.shipper.results["duplicate"]
 
 
+def test_what_is_there_twice_after_a_roll_over_is_counted_once(copy, store):
+    copy.shipper.run(until_done=True)
+    copy.client.indices.rollover(alias=copy.name)
+    with store.begin() as connection:
+        connection.exec_driver_sql("DELETE FROM cursors WHERE reader LIKE 'elasticsearch%'")
+    copy.shipper.run(until_done=True)
+    copy.client.indices.refresh(index=copy.name)
+
+    assert 2 * len(copy.expected()) == len(copy.arrived())
+    assert {""} == {each.fault for each in proofs(store, copy.direct)}
+
+
 def test_a_search_finds_what_the_journal_has(copy, store):
     copy.shipper.run(until_done=True)
     copy.client.indices.refresh(index=copy.name)
@@ -246,6 +261,8 @@ def test_a_document_that_is_refused_holds_up_its_run_and_no_other_until_that_is_
     copy.client.indices.put_index_template(name=copy.name, **body)
     copy.client.create(index=copy.name, id="first", document={"@timestamp": "2026-11-28T00:00:00Z"})
     copy.client.indices.refresh(index=copy.name)
+    # Somebody has done this since.
+    copy.shipper._is_prepared = True
 
     said: list[list[str]] = []
 
@@ -263,6 +280,33 @@ def test_a_document_that_is_refused_holds_up_its_run_and_no_other_until_that_is_
     assert quiet <= set(said[0])
     assert 0 < copy.shipper.results["rejected"]
     assert sorted([*copy.expected(), "first"]) == sorted(copy.arrived())
+
+
+def test_a_stream_of_an_earlier_nicegold_gets_the_new_fields_and_what_people_did(copy, node, tmp_path):
+    earlier = mapping()
+    del earlier["properties"]["user"], earlier["properties"]["nicegold"]["properties"]["pii"]
+    body = template(copy.name, None)
+    body["template"]["mappings"] = earlier
+    copy.client.indices.put_index_template(name=copy.name, **body)
+    copy.client.create(index=copy.name, id="first", document={"@timestamp": "2026-11-28T00:00:00Z"})
+    store = open_store(tmp_path / "deeds.sqlite")
+    People(store, InFolder(tmp_path), draw=lambda: "1", wall=lambda: WALL).did("Ana", "approval.granted")
+    shipper = Shipper(store, copy.direct, wait=copy._wait, chance=lambda: 1.0, wall=lambda: WALL)
+
+    shipper.run(until_done=True)
+    shipper.run(until_done=True)
+
+    copy.client.indices.refresh(index=copy.name)
+    found = copy.direct.search(parse(["user:person-1"]).body(10))["hits"]["hits"]
+    assert list(deeds(store)) == sorted(
+        (each["_source"] for each in found), key=lambda each: each["event.sequence"]
+    )
+    assert (2, 0, "") == (
+        shipper.results["created"],
+        shipper.results["duplicate"],
+        next(proofs(store, copy.direct)).fault,
+    )
+    store.dispose()
 
 
 def test_what_was_refused_is_named_with_its_reason(copy):

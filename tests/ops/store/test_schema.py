@@ -18,7 +18,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from nicegold_ops.errors import DataError
-from nicegold_ops.journal import Journal, Run, all_runs
+from nicegold_ops.journal import Journal, Run
 from nicegold_ops.store.place import open_store
 from nicegold_ops.store.schema import HEAD, configuration, prepare
 from nicegold_ops.store.tables import metadata
@@ -112,15 +112,21 @@ def test_every_step_goes_down_and_up_again(place):
     engine.dispose()
 
 
+def runs_in(store: sa.Engine) -> list[tuple[str, str, int]]:
+    """Those that are there, also where the table is an earlier nicegold's."""
+    with store.connect() as connection:
+        return [tuple(row) for row in connection.exec_driver_sql("SELECT run, mode, started_at FROM runs")]
+
+
 def test_a_step_down_keeps_the_journal_and_the_first_refuses_to_take_it_apart(store):
     Journal(store, Run("r", "paper", 1), cause=[0], durable=False, by_reference=False)
 
     move(store, "0001", down=True)
 
-    assert [Run("r", "paper", 1)] == all_runs(store)
+    assert [("r", "paper", 1)] == runs_in(store)
     with pytest.raises(DataError, match="holds runs, which nothing could make again"):
         move(store, "base", down=True)
-    assert [Run("r", "paper", 1)] == all_runs(store)
+    assert [("r", "paper", 1)] == runs_in(store)
 
 
 def test_a_store_of_a_newer_nicegold_is_refused(store, place):

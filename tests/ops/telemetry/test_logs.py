@@ -5,6 +5,7 @@ import json
 import logging
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -209,3 +210,50 @@ def test_a_line_names_the_trace_of_the_cycle_in_which_it_is_logged(tmp_path):
     before, within = map(json.loads, (tmp_path / "log").read_text().splitlines())
     assert "trace.id" not in before
     assert ("0" * 31 + "1", span_id("0" * 31 + "1")) == (within["trace.id"], within["span.id"])
+
+
+def test_a_full_file_is_renamed_and_no_line_is_torn_lost_or_doubled(opened, tmp_path):
+    logs = opened(file=tmp_path / "log", stream=None, size=3000, kept=1000)
+
+    def work(name: str) -> None:
+        for number in range(300):
+            logger(name).info("said", **{"event.sequence": number, "message.filler": "é" * (number % 50)})
+
+    threads = [Thread(target=work, args=(f"thread{number}",)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    files = list(tmp_path.glob("log*"))
+    written = [each for file in files for each in lines(file.read_text("utf-8"))]
+    assert sorted((f"nicegold.thread{name}", number) for name in range(4) for number in range(300)) == sorted(
+        (each["log.logger"], each["event.sequence"]) for each in written
+    )
+    assert 10 < len(files)
+    # The last line of a file is counted by its letters.
+    assert all(file.stat().st_size < 3100 for file in files)
+    assert [0] == logs.unwritten
+
+
+def test_so_many_files_are_kept_and_no_more(opened, tmp_path):
+    opened(file=tmp_path / "log", stream=None, size=1000, kept=2)
+
+    for number in range(100):
+        logger("x").info(f"line {number}")
+
+    assert ["log", "log.1", "log.2"] == sorted(each.name for each in tmp_path.iterdir())
+    assert "line 99" == lines((tmp_path / "log").read_text())[-1]["message"]
+
+
+def test_where_a_file_cannot_be_renamed_it_grows(opened, tmp_path):
+    (tmp_path / "log.1").mkdir()
+    logs = opened(file=tmp_path / "log", stream=None, size=1000, kept=1)
+
+    for number in range(100):
+        logger("x").info(f"line {number}")
+
+    assert [f"line {number}" for number in range(100)] == [
+        each["message"] for each in lines((tmp_path / "log").read_text())
+    ]
+    assert [0] == logs.unwritten

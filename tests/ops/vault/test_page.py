@@ -8,8 +8,17 @@ from pathlib import Path
 
 import pytest
 
+from nicegold_ops.audit.keys import InVault as CodesInVault
+from nicegold_ops.audit.signing import InVault as SignsInVault
+from nicegold_ops.audit.signing import PublicKey
 from nicegold_ops.commands._runs import opened
 from nicegold_ops.config import parse
+from nicegold_ops.people import InVault as KeysInVault
+from nicegold_ops.reference import Reference
+from nicegold_ops.secrets import Local
+from nicegold_ops.vault.settings import VaultSettings
+from nicegold_ops.vault.transit import Transit
+from nicegold_ops.vault.vault import Vault
 from tests.ops.commandline import CONFIGURATION
 from tests.services.openbao import openbao, program_in
 from tests.services.postgresql import postgresql
@@ -35,8 +44,39 @@ def test_the_page_leads_from_nothing_to_a_session_with_a_secret(tmp_path, monkey
     assert (log.parent / "result.json").exists()
 
 
+def section(title: str) -> str:
+    """What the page says below *title*."""
+    return PAGE.read_text().partition(f"## {title}")[2].partition("\n## ")[0]
+
+
+def test_the_policy_of_the_page_is_enough_for_the_keys_of_the_audit_trail(tmp_path, monkeypatch):
+    text = section("Keys of the audit trail")
+    [commands] = re.findall(r"```sh\n(.*?)```", text, re.DOTALL)
+    [policy] = re.findall(r"```hcl\n(.*?)```", text, re.DOTALL)
+    with openbao() as bao:
+        monkeypatch.setenv("BAO_ADDR", bao.url)
+        monkeypatch.setenv("BAO_TOKEN", bao.token)
+        monkeypatch.setenv("PATH", program_in(tmp_path), prepend=":")
+        subprocess.run(["bash", "-ec", commands], cwd=tmp_path, check=True, capture_output=True)
+        bao.root.sys.create_or_update_policy("audit", policy)
+        token = tmp_path / "token"
+        token.write_text(bao.root.auth.token.create(policies=["audit"])["auth"]["client_token"])
+        settings = VaultSettings(address=bao.url, auth="token", token=Reference(f"file:{token}"))
+        vault = Vault(settings, Local({}, lambda *said, **more: None).resolve)
+        transit = Transit(vault)
+        signer = SignsInVault(transit, "nicegold-audit")
+        people = KeysInVault(transit, "nicegold-person-")
+
+        assert PublicKey(signer.public).verify(b"block", signer.sign(b"block"))
+        assert signer.verify(b"block", signer.sign(b"block"))
+        assert "transit:nicegold-codes:v1" == CodesInVault(transit, "nicegold-codes").newest("run").name
+        assert "Ana" == people.open("1", people.seal("1", "Ana"))
+        people.destroy("1")
+        vault.close()
+
+
 def test_the_page_leads_to_a_store_whose_users_vault_makes(tmp_path, monkeypatch):
-    text = PAGE.read_text().partition("## A user of PostgreSQL")[2]
+    text = section("A user of PostgreSQL")
     [administrators, creation] = re.findall(r"```sql\n(.*?)```", text, re.DOTALL)
     [commands] = re.findall(r"```sh\n(.*?)```", text, re.DOTALL)
     *_, settings = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)

@@ -23,7 +23,7 @@ ABOUT = b"person 7"
 
 @pytest.fixture(scope="session")
 def keys(shared_bao: OpenBao) -> None:
-    shared_bao.root.sys.enable_secrets_engine("transit")
+    shared_bao.with_transit()
     for name, kind in {"checkpoints": "ed25519", "audit": "hmac", "people": "aes256-gcm96"}.items():
         size = {"key_size": 32} if kind == "hmac" else {}
         shared_bao.write(f"transit/keys/{name}", type=kind, **size)

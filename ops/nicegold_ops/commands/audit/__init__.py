@@ -6,6 +6,7 @@ import click
 
 from nicegold_ops.commands.audit.export import export
 from nicegold_ops.commands.audit.key import key
+from nicegold_ops.commands.audit.people import erase, people
 from nicegold_ops.commands.audit.search import search
 from nicegold_ops.commands.audit.show import show
 from nicegold_ops.commands.audit.verify import verify
@@ -16,5 +17,5 @@ def command() -> None:
     """Look for what happened, and prove that nobody changed it."""
 
 
-for each in (search, show, verify, export, key):
+for each in (search, show, verify, export, key, people, erase):
     command.add_command(each)

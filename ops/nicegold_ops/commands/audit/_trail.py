@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from nicegold_ops.audit.document import Document
 from nicegold_ops.audit.query import Query, is_pattern, newest
-from nicegold_ops.audit.trail import documents
+from nicegold_ops.audit.trail import deeds, documents
 from nicegold_ops.commands._runs import journal_at, secrets_of
 from nicegold_ops.config import Settings, load
 from nicegold_ops.errors import DataError
@@ -64,3 +64,4 @@ def all_of(store: sa.Engine, query: Query) -> Iterator[Document]:
     for run in all_runs(store):
         if wanted is None or is_pattern(wanted) or wanted == run.run:
             yield from (each for each in documents(store, run.run) if query.fits(each))
+    yield from (each for each in deeds(store) if query.fits(each))

@@ -12,13 +12,14 @@ import sqlalchemy as sa
 from rich.console import RenderableType
 
 from nicegold_ops.audit.checkpoint import Signed, ends, faults, open_ends, published, stored
+from nicegold_ops.audit.keys import MacKeys, mac_keys_of
 from nicegold_ops.audit.proof import Proof, proofs
 from nicegold_ops.audit.signing import PublicKey, Verifier, signer_of
 from nicegold_ops.commands._options import config_option, json_option, state_option
 from nicegold_ops.commands._output import answer, table
 from nicegold_ops.commands._runs import secrets_of
 from nicegold_ops.commands.audit._trail import copy_of, store_at
-from nicegold_ops.config import load
+from nicegold_ops.config import Settings, load
 from nicegold_ops.errors import ConfigurationError, DataError
 from nicegold_ops.ship.elasticsearch import Busy, Refused
 
@@ -57,57 +58,61 @@ def verify(
 ) -> int:
     """Follow each run's chains from end to end, and compare what others were told with them.
 
-    Checkpoints, where there are any, show what was cut off, written anew or taken away; with Elasticsearch,
-    its documents are counted too. Exits with 1 at a fault.
+    Codes show that it was written by who has the key that [audit] names. Checkpoints, where there are any,
+    show what was cut off, written anew or taken away; with Elasticsearch, its documents are counted too.
+    Exits with 1 at a fault.
     """
     copy = None if journal else copy_of(config, state)
+    settings = None if state is not None else load(config)
     try:
-        with store_at(config, state) as store:
+        with store_at(config, state) as store, _keys(settings) as (signer, keys):
             signed = stored(store) if checkpoints is None else published(checkpoints)
-            runs = list(proofs(store, copy))
-            found = _found(store, runs, signed, key, config, state)
+            runs = list(proofs(store, copy, keys))
+            found = _found(store, runs, signed, signer if key is None else _given(key))
     except (Busy, Refused) as error:
         raise DataError(f"{error}; --journal leaves it out") from None
     answer(found, json_to, *_shown(found))
     return 0 if found.is_sound else 1
 
 
-def _found(
-    store: sa.Engine,
-    runs: list[Proof],
-    signed: list[Signed],
-    key: Path | None,
-    config: Path,
-    state: Path | None,
-) -> Verified:
+def _found(store: sa.Engine, runs: list[Proof], signed: list[Signed], verifier: Verifier | None) -> Verified:
     if not signed:
         return Verified(runs, 0, [each.writer for each in ends(store)], [])
-    with _verifier(key, config, state) as verifier:
-        return Verified(runs, len(signed), open_ends(store, signed), list(faults(store, signed, verifier)))
+    if verifier is None:
+        raise ConfigurationError("there are checkpoints; name the key that signed them with --key")
+    return Verified(runs, len(signed), open_ends(store, signed), list(faults(store, signed, verifier)))
 
 
 @contextmanager
-def _verifier(key: Path | None, config: Path, state: Path | None) -> Iterator[Verifier]:
-    """The key that was given, or else the configuration's own."""
-    if key is not None:
-        try:
-            yield PublicKey(key.read_bytes())
-        except ConfigurationError as error:
-            raise ConfigurationError(f"{key} {error}") from None
-        return
-    settings = None if state is not None else load(config)
+def _keys(settings: Settings | None) -> Iterator[tuple[Verifier | None, MacKeys | None]]:
+    """Who signs by *settings*, and the keys of codes."""
     if settings is None or settings.audit is None:
-        raise ConfigurationError("there are checkpoints; name the key that signed them with --key")
+        yield None, None
+        return
     with secrets_of(settings) as secrets:
-        yield signer_of(settings.audit, secrets)
+        yield signer_of(settings.audit, secrets), mac_keys_of(settings.audit, secrets)
+
+
+def _given(key: Path) -> PublicKey:
+    try:
+        return PublicKey(key.read_bytes())
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{key} {error}") from None
 
 
 def _shown(found: Verified) -> list[RenderableType]:
-    rows = table("run", "events", "blocks of calls", "in Elasticsearch", "", right=_RIGHT)
+    rows = table("run", "events", "blocks of calls", "codes", "in Elasticsearch", "", right=_RIGHT)
     for each in found.runs:
         there = "-" if each.found is None else f"{each.found:,} of {each.documents:,}"
-        rows.add_row(each.run, f"{each.events:,}", f"{each.blocks:,}", there, each.fault or "sound")
-    return [rows, *found.faults, _signed(found), _verdict(found)]
+        codes = "not looked at" if each.codes is None else f"{each.codes:,}" if each.codes else "-"
+        rows.add_row(each.run, f"{each.events:,}", f"{each.blocks:,}", codes, there, each.fault or "sound")
+    return [rows, *found.faults, *_uncoded(found), _signed(found), _verdict(found)]
+
+
+def _uncoded(found: Verified) -> Iterator[str]:
+    without = [each.run for each in found.runs if each.codes is None]
+    if without:
+        yield f"codes are looked at with the key in [audit], and there is none: {', '.join(without)}"
 
 
 def _signed(found: Verified) -> str:
@@ -124,4 +129,4 @@ def _verdict(found: Verified) -> str:
     return f"{broken} of {len(found.runs)} runs are not sound, {len(found.faults)} faults by the checkpoints"
 
 
-_RIGHT = ("events", "blocks of calls", "in Elasticsearch")
+_RIGHT = ("events", "blocks of calls", "codes", "in Elasticsearch")
