@@ -102,6 +102,8 @@ class TcpVenue:
         self._seen, self._ahead = 0, set[int]()
         #: Executions that were the answer to an order, which need not be told twice.
         self._answered = set[int]()
+        #: Of sessions before this one, those that may still have a connection.
+        self._readers: list[threading.Thread] = []
         self._session = self._log_in()
         # What came before, the venue's statement tells.
         self._seen = self._session.sequence
@@ -111,7 +113,10 @@ class TcpVenue:
         self._stopped.set()
         with self._lock:
             self._session.close("we have shut down")
-        self._session.reader.join(self.timeout)
+            readers = [self._session.reader, *self._readers]
+        # Each hangs up before it ends.
+        for reader in readers:
+            reader.join(self.timeout)
 
     @hookimpl
     def health(self) -> Health:
@@ -243,6 +248,8 @@ class TcpVenue:
         """A session that ends all before it. Raises Barred, or OSError when it may be tried again."""
         if self._barred or self._stopped.is_set():
             raise Barred(self._barred or "we have shut down")
+        if self._logins:
+            self._readers = [each for each in (*self._readers, self._session.reader) if each.is_alive()]
         self._logins += 1
         session = _Session((self.host, self.port), self.timeout, self._answered)
         welcome = session.log_in(
@@ -255,6 +262,7 @@ class TcpVenue:
         elif session.sequence < self._seen:
             self._barred = f"it has told {self._seen} executions and knows of {session.sequence} only"
         if self._barred:
+            self._readers.append(session.reader)
             session.close(self._barred)
             raise Barred(f"{self._where}: {self._barred}")
         return session
@@ -279,7 +287,11 @@ class _Session:
         self._number = 0
         self.reader = threading.Thread(target=self._read, daemon=True)
         self._connection = socket.create_connection(address, timeout)
-        self._connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        try:
+            self._connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        except OSError:  # it was cut already
+            self._connection.close()
+            raise
         self._lines = self._receive()
 
     def log_in(self, **terms: Any) -> Message:

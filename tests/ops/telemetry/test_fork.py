@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import socket
 import threading
@@ -18,6 +19,7 @@ from prometheus_client.registry import Collector
 from nicegold_ops.forks import lock
 from nicegold_ops.telemetry import Telemetry, flight
 from nicegold_ops.telemetry.flight import FILE
+from nicegold_ops.telemetry.logs import Logs, logger
 from tests.ops.telemetry.children import child, ended
 
 #: Hooks whose calls are watched in C where there is a compiler, and in Python, by turns.
@@ -144,3 +146,47 @@ def test_a_child_waits_for_no_lock_that_another_thread_held():
     assert 0 == code
     assert held.locked()
     held.release()
+
+
+@pytest.mark.parametrize("to", ["file", "stream"])
+def test_a_child_logs_while_a_thread_of_its_parent_is_in_the_middle_of_a_line(tmp_path, to):
+    pipe = tmp_path / "log"
+    os.mkfifo(pipe)
+    read = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    stream = pipe.open("w") if to == "stream" else None
+    logs = Logs(file=None if stream else pipe, stream=stream)
+    line = "x" * 100_000
+    with ThreadPoolExecutor(2) as beside:
+        # More than there is room for.
+        writing = beside.submit(logger("parent").warning, line)
+        assert select.select([read], [], [], 30)[0]
+
+        number = child(lambda: logger("child").warning("is here"))
+        os.set_blocking(read, True)
+        said = beside.submit(lambda: b"".join(iter(lambda: os.read(read, 65536), b"")))
+        code = ended(number)
+        writing.result(30)
+        logs.close()
+        if stream:
+            stream.close()
+        lines = said.result(30)
+    os.close(read)
+
+    assert 0 == code
+    assert 0 == logs.unwritten[0]
+    assert 2 == lines.count(b"\n")
+    assert b'"message":"is here"' in lines
+
+
+def test_a_child_does_not_rename_the_log_that_its_parent_writes(tmp_path):
+    logs = Logs(file=tmp_path / "log", stream=None, size=1000)
+
+    code = ended(child(lambda: [logger("child").warning("is here") for _ in range(50)]))
+    there = [path.name for path in tmp_path.iterdir()]
+    logger("parent").warning("goes on")
+    logs.close()
+
+    assert 0 == code
+    assert ["log"] == there
+    assert "log.1" in {path.name for path in tmp_path.iterdir()}
+    assert "goes on" in (tmp_path / "log").read_text()
