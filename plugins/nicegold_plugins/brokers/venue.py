@@ -102,8 +102,8 @@ class TcpVenue:
         self._seen, self._ahead = 0, set[int]()
         #: Executions that were the answer to an order, which need not be told twice.
         self._answered = set[int]()
-        #: Of sessions before this one, those that may still have a connection.
-        self._readers: list[threading.Thread] = []
+        #: This one and those before it that still have a connection.
+        self._sessions: list[_Session] = []
         self._session = self._log_in()
         # What came before, the venue's statement tells.
         self._seen = self._session.sequence
@@ -112,11 +112,11 @@ class TcpVenue:
     def shutdown(self) -> None:
         self._stopped.set()
         with self._lock:
-            self._session.close("we have shut down")
-            readers = [self._session.reader, *self._readers]
-        # Each hangs up before it ends.
-        for reader in readers:
-            reader.join(self.timeout)
+            for session in self._sessions:
+                session.close("we have shut down")
+        for session in self._sessions:
+            # It hangs up before it ends.
+            session.reader.join(self.timeout)
 
     @hookimpl
     def health(self) -> Health:
@@ -248,8 +248,6 @@ class TcpVenue:
         """A session that ends all before it. Raises Barred, or OSError when it may be tried again."""
         if self._barred or self._stopped.is_set():
             raise Barred(self._barred or "we have shut down")
-        if self._logins:
-            self._readers = [each for each in (*self._readers, self._session.reader) if each.is_alive()]
         self._logins += 1
         session = _Session((self.host, self.port), self.timeout, self._answered)
         welcome = session.log_in(
@@ -257,12 +255,12 @@ class TcpVenue:
             token=self._token << _LOGINS | self._logins,
             cancel_on_disconnect=self.cancel_on_disconnect,
         )
+        self._sessions = [each for each in (*self._sessions, session) if each.reader.is_alive()]
         if welcome.get("fenced"):
             self._barred = f"another engine trades the account {self.account}: {welcome['refused']}"
         elif session.sequence < self._seen:
             self._barred = f"it has told {self._seen} executions and knows of {session.sequence} only"
         if self._barred:
-            self._readers.append(session.reader)
             session.close(self._barred)
             raise Barred(f"{self._where}: {self._barred}")
         return session
