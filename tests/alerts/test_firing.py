@@ -61,8 +61,6 @@ LAST = {"NicegoldJournalFailed", "NicegoldDown"}
 FIRED = PAGES | TICKETS | INHIBITED | LAST | {"Watchdog"}
 #: What a session of some minutes cannot bring about; promtool's tests alone fire these.
 TOO_SLOW = {
-    "NicegoldFilesExhausted": "files would have to be nearly all open for five minutes",
-    "NicegoldRestarting": "the process would have to start three times",
     "NicegoldStrategySilent": "the others would have to go on for two minutes more",
 }
 
