@@ -72,7 +72,7 @@ SEAMS = (
         "thread random.random",
         "renews in time, whatever else waits; its clocks and its chance are handed in",
     ),
-    Seam("nicegold_ops.forks", "os.register_at_fork thread", "what a child must not go on with"),
+    Seam("nicegold_ops.forks", "os.register_at_fork", "what a child must not go on with"),
     Seam("nicegold_ops.installed", "pathlib.Path.cwd", "plugins beside the configuration can be imported"),
     Seam("nicegold_ops.backup*", "disk", "copies the store, and puts it back"),
     Seam("nicegold_ops.backup.pgbackrest", "process", "runs pgBackRest"),

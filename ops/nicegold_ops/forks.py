@@ -1,7 +1,7 @@
 """What a forked child must not go on with: it has our memory, and none of our threads.
 
-A plugin may fork, at any moment. The child is nobody whom we watch: it answers at no port of ours, writes into
-no flight recorder, sends nothing, and waits for no lock that is held by a thread which it does not have.
+A plugin may fork, at any moment. The child is nobody whom we watch: it answers at no port of ours, writes
+into no flight recorder, sends nothing, and waits for no lock that is held by a thread which it does not have.
 """
 
 from __future__ import annotations

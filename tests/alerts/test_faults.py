@@ -1,4 +1,4 @@
-"""What a session tells of itself cannot arrive, or a session cannot begin: Prometheus says so, and no record differs.
+"""What a session tells of itself cannot arrive, or it cannot begin: that is told, and no record differs.
 
 Each fault has a real server that is stopped or sealed, and all are scraped by one real Prometheus.
 """
@@ -40,17 +40,19 @@ class Fails:
         raise LookupError("no price")
 """
 
-#: By fault, the alerts that fire at its session, with the signal that is lost where one is. Where there are
-#: none, nobody has anything to do.
+#: Each session here has a strategy that never decides.
+SILENT = ("NicegoldStrategySilent", "")
+#: By fault, the alerts that fire at its session, with the signal that is lost where one is. Of a fork
+#: nobody is told.
 FIRED = {
-    "traces": {("NicegoldTelemetryDropping", "trace")},
-    "errors": {("NicegoldTelemetryDropping", "error")},
-    "forks": set[tuple[str, str]](),
+    "traces": {("NicegoldTelemetryDropping", "trace"), SILENT},
+    "errors": {("NicegoldTelemetryDropping", "error"), SILENT},
+    "forks": {SILENT},
     "sealed": {("NicegoldDown", "")},
     "files": {("NicegoldFilesExhausted", "")},
     "restarts": {("NicegoldRestarting", "")},
 }
-#: What the strategy of every session here causes, whatever else befalls it.
+#: What else that strategy causes.
 CAUSED = {"Watchdog", "NicegoldPluginFailing", "NicegoldErrorBudgetBurnFast", "NicegoldErrorBudgetBurnSlow"}
 #: A process that is watched as a session is, and has so many files open of the 64 that it may.
 WATCHED = """
@@ -121,7 +123,8 @@ def test_a_fault_is_told_by_its_alert_and_what_is_on_record_is_the_same(tmp_path
     (tmp_path / "fails.py").write_text(FAILS)
     monkeypatch.syspath_prepend(str(tmp_path))
     with ExitStack() as undo:
-        store, sentry, bao = (undo.enter_context(each()) for each in (jaeger, bugsink, openbao))
+        store, sentry = undo.enter_context(jaeger()), undo.enter_context(bugsink())
+        bao = undo.enter_context(openbao())
         monkeypatch.setenv("DSN", sentry.dsn)
         undisturbed = begun(tmp_path / "undisturbed")
         undo.callback(undisturbed.close)

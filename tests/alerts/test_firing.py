@@ -59,10 +59,6 @@ INHIBITED = {
 #: The process ends with them.
 LAST = {"NicegoldJournalFailed", "NicegoldDown"}
 FIRED = PAGES | TICKETS | INHIBITED | LAST | {"Watchdog"}
-#: What a session of some minutes cannot bring about; promtool's tests alone fire these.
-TOO_SLOW = {
-    "NicegoldStrategySilent": "the others would have to go on for two minutes more",
-}
 
 
 @contextmanager

@@ -122,7 +122,7 @@ class _Stream(_Counting, logging.StreamHandler[TextIO]):
         self.unwritten = unwritten
 
     def forget(self) -> None:
-        """A thread of our parent's may have been in the middle of a line: then its buffer is locked for ever."""
+        """A thread of our parent's may be in the middle of a line: its buffer is locked for ever."""
         # A stream that is no file has no such lock.
         with suppress(OSError, ValueError, AttributeError):
             self.stream = _unbuffered(self.stream.fileno())
