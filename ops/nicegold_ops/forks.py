@@ -36,9 +36,9 @@ def lock() -> Lock:
 
 
 def _forget() -> None:
-    for each in list(_locks):
+    for held in list(_locks):
         # As `threading` and `logging` do with theirs: there is no other way, as closures hold some.
-        each._at_fork_reinit()  # type: ignore[attr-defined]
+        held._at_fork_reinit()  # type: ignore[attr-defined]
     for each in list(_forgetful):
         each.forget()
 

@@ -52,8 +52,8 @@ def test_a_scrape_that_is_under_way_comes_whole_and_tells_of_the_parent_only(tel
     slow = Slow()
     port = telemetry.serve("127.0.0.1", 0, lambda: (True, {}))
 
-    def call_all() -> None:
-        for call in calls:
+    def call_all(times: int = 1) -> None:
+        for call in calls * times:
             call("bar")
 
     call_all()
@@ -65,7 +65,7 @@ def test_a_scrape_that_is_under_way_comes_whole_and_tells_of_the_parent_only(tel
     with ThreadPoolExecutor(1) as beside:
         answer = beside.submit(lambda: urlopen(f"http://127.0.0.1:{port}/metrics", timeout=30).read())
         assert slow.begun.wait(30)
-        number = child(lambda: [call_all() for _ in range(5)])
+        number = child(lambda: call_all(5))
         code = ended(number)
         slow.may_go_on.set()
         said = answer.result(30).decode()
