@@ -162,7 +162,10 @@ class _Whole(FileIO):
     def write(self, content: Any, /) -> int:
         rest = memoryview(content)
         while rest:
-            rest = rest[super().write(rest) :]
+            written = super().write(rest)
+            if written is None:
+                raise BlockingIOError("there is no room, and nobody may wait for it")
+            rest = rest[written:]
         return len(content)
 
 
