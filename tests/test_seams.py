@@ -71,9 +71,10 @@ SEAMS = (
     Seam("nicegold_ops.vault.transit", "os.urandom", "a nonce that nobody may foresee or repeat"),
     Seam(
         "nicegold_ops.vault.vault",
-        "thread random.random os.register_at_fork",
+        "thread random.random",
         "renews in time, whatever else waits; its clocks and its chance are handed in",
     ),
+    Seam("nicegold_ops.forks", "os.register_at_fork", "what a child must not go on with"),
     Seam("nicegold_ops.installed", "pathlib.Path.cwd", "plugins beside the configuration can be imported"),
     Seam("nicegold_ops.backup*", "disk", "copies the store, and puts it back"),
     Seam("nicegold_ops.backup.pgbackrest", "process", "runs pgBackRest"),

@@ -22,7 +22,7 @@ import pytest
 
 from nicegold import Alert, Bar, Event, Order, OrderType, Portfolio, Side, hookimpl, plugin
 from nicegold.host import Call
-from nicegold.testing import ACCOUNT, GOLD, MINUTE, START
+from nicegold.testing import ACCOUNT, GOLD, MINUTE, START, bar
 from nicegold_ops import app as wiring
 from nicegold_ops.app import App, bootstrap
 from nicegold_ops.config import PluginSettings, RunSettings, Settings
@@ -34,6 +34,7 @@ from nicegold_ops.telemetry.flight import FILE, FlightError
 from nicegold_ops.telemetry.logs import ROOT, Logs, logger
 from nicegold_plugins.brokers.paper import Paper
 from nicegold_plugins.notifiers.log import Log
+from tests.ops.telemetry.children import child, ended
 
 pytestmark = pytest.mark.slow
 
@@ -199,21 +200,66 @@ def test_a_run_that_nobody_watches_is_the_same(expected, tmp_path, monkeypatch):
     assert [] == seen
 
 
+class Reading:
+    """Reads the metrics of a session all the time, from its begin to its end."""
+
+    def __init__(self) -> None:
+        self.answers: list[tuple[int, bool]] = []
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._read, daemon=True)
+
+    def begin(self, app: App) -> None:
+        self._url = f"http://127.0.0.1:{app.telemetry.serve('127.0.0.1', 0, app.liveness)}/metrics"
+        self._thread.start()
+
+    def end(self, app: App) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _read(self) -> None:
+        while not self._stop.is_set():
+            with urlopen(self._url, timeout=10) as answer:  # noqa: S310  # ours
+                self.answers.append((answer.status, b"process_start_time_seconds" in answer.read()))
+
+
 def test_a_run_whose_metrics_are_read_all_the_time_is_the_same(expected, tmp_path):
-    stop, answers = threading.Event(), list[int]()
+    reading = Reading()
 
-    def read_all_the_time(app: App) -> None:
-        url = f"http://127.0.0.1:{app.telemetry.serve('127.0.0.1', 0, app.liveness)}/metrics"
+    assert expected == lived(tmp_path, begins=reading.begin, ends=reading.end)
+    assert {(200, True)} == set(reading.answers)
 
-        def read() -> None:
-            while not stop.is_set():
-                with urlopen(url, timeout=10) as answer:
-                    answers.append(answer.status)
 
-        threading.Thread(target=read, daemon=True).start()
+def test_a_run_that_forks_while_its_metrics_are_read_is_the_same(expected, tmp_path):
+    reading, codes, calls = Reading(), list[int](), list[Any]()
 
-    assert expected == lived(tmp_path, begins=read_all_the_time, ends=lambda app: stop.set())
-    assert {200} == set(answers)
+    def live(app: App) -> None:
+        logger("child").error("is here")
+        for _ in range(300):
+            app.host.call("on_bar")(bar(2000.0), app.portfolio)
+        app.telemetry.close()
+
+    def end(app: App) -> None:
+        reading.end(app)
+        calls.extend(app.telemetry.summary())
+
+    def fork(app: App) -> None:
+        codes.extend(ended(child(lambda: live(app))) for _ in range(20))
+
+    logs = Logs(file=tmp_path / "log", stream=None)
+    try:
+        record = lived(
+            tmp_path,
+            begins=reading.begin,
+            breaks=fork,
+            ends=end,
+        )
+    finally:
+        logs.close()
+
+    assert expected == record
+    assert [0] * 20 == codes
+    assert {(200, True)} == set(reading.answers)
+    assert {BARS} == {each.calls for each in calls if each.hook == "on_bar"}
 
 
 # Broken.

@@ -145,11 +145,11 @@ def _working(folder: Path) -> Iterator[tuple[Popen[str], str]]:
 
 
 def _keep_out_fills(url: str, namespace: str) -> None:
-    """Somebody has made the data stream with a mapping that has no fills, as an older nicegold's might."""
+    """Somebody has made the data stream whose fills have another type: that cannot be mended."""
     client, name = Elasticsearch(url), f"logs-nicegold.audit-{namespace}"
     body = template(name, None)
     known = mapping()
-    del known["properties"]["nicegold"]["properties"]["fill"]
+    known["properties"]["nicegold"]["properties"]["fill"] = {"type": "keyword"}
     body["template"]["mappings"] = known
     client.indices.put_index_template(name=name, **body)
     client.create(index=name, id="first", document={"@timestamp": "2026-11-28T00:00:00Z"})
@@ -193,7 +193,7 @@ def test_what_goes_wrong_beside_trading_is_told_to_whom_it_concerns(tmp_path: Pa
             prometheus(
                 tmp_path,
                 "",
-                deployed(borrower.address, work=(first, second), alertmanagers=(manager,)),
+                deployed(tmp_path, borrower.address, work=(first, second), alertmanagers=(manager,)),
             )
         )
 

@@ -59,12 +59,6 @@ INHIBITED = {
 #: The process ends with them.
 LAST = {"NicegoldJournalFailed", "NicegoldDown"}
 FIRED = PAGES | TICKETS | INHIBITED | LAST | {"Watchdog"}
-#: What a session of some minutes cannot bring about; promtool's tests alone fire these.
-TOO_SLOW = {
-    "NicegoldFilesExhausted": "files would have to be nearly all open for five minutes",
-    "NicegoldRestarting": "the process would have to start three times",
-    "NicegoldStrategySilent": "the others would have to go on for two minutes more",
-}
 
 
 @contextmanager
@@ -105,7 +99,7 @@ def test_what_goes_wrong_is_told_to_whom_it_concerns(tmp_path: Path):
     with (
         receiver() as person,
         alertmanager(tmp_path, person) as manager,
-        prometheus(tmp_path, "", deployed(*targets, alertmanagers=(manager,))) as server,
+        prometheus(tmp_path, "", deployed(tmp_path, *targets, alertmanagers=(manager,))) as server,
         trading(app, script) as failures,
     ):
         agree = 'sum(nicegold_reconciliation_agreed{broker="desk"}) == 1'
@@ -116,8 +110,8 @@ def test_what_goes_wrong_is_told_to_whom_it_concerns(tmp_path: Path):
         until(lambda: len(app.portfolio.breaks) == 2, "books do not differ")
         # The halt that comes ends these.
         until(
-            lambda: firing(server) >= early,
-            lambda: f"not all fire: {sorted(early - firing(server))}",
+            lambda: person.firing("/pager") >= early,
+            lambda: f"not told: {sorted(early - person.firing('/pager'))}",
             _SLOWEST,
         )
         assert [] == unanswered(server, [each for each in queries() if each.is_live])

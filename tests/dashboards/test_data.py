@@ -39,7 +39,7 @@ def scraped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
     settings = (f"run.state={folder}", f"run.metrics_port={port}", "run.pace=200")
     command = ["run", "--config", str(GOLD), *(word for each in settings for word in ("--set", each))]
     with (
-        prometheus(folder, "", deployed(f"127.0.0.1:{port}")) as server,
+        prometheus(folder, "", deployed(folder, f"127.0.0.1:{port}")) as server,
         spawn(folder, *command, stdout=DEVNULL, stderr=DEVNULL),
     ):
         yield server

@@ -51,11 +51,12 @@ class Exchange:
 
     def ended(self) -> int:
         """Its exit code, once it is gone."""
-        code = self.process.wait(PATIENCE)
         assert self.process.stdout is not None
-        self.process.stdout.close()
-        self._control.close()
-        return code
+        try:
+            return self.process.wait(PATIENCE)
+        finally:
+            self.process.stdout.close()
+            self._control.close()
 
     def restart(self) -> None:
         self.kill()

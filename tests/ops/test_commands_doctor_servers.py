@@ -114,6 +114,16 @@ def test_a_key_that_signs_is_well_and_where_nothing_is_published_that_is_said(sh
     assert ("fail", True) == (status, says.endswith("nowhere is no folder"))
 
 
+def test_a_dsn_that_cannot_be_read_is_named(shell, monkeypatch):
+    monkeypatch.delenv("DSN", raising=False)
+    table = '[errors]\ndsn = "env:DSN"'
+
+    status, says, way_out = looked(shell, "[errors] dsn", table)
+
+    assert ("fail", "a run that needs it does not begin") == (status, way_out)
+    assert "env:DSN: the variable is not" in says
+
+
 def test_a_key_that_is_none_is_named_and_not_repeated(shell):
     (shell.folder / "audit.pem").write_text("garbage")
     status, says, _ = looked(shell, "audit", f'[audit]\nsigning_key = "file:{shell.folder}/audit.pem"')

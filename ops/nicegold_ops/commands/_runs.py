@@ -108,14 +108,19 @@ def journal_at(config: Path, state: Path | None) -> tuple[Path, sa.Engine]:
 
 def opened(settings: Settings) -> sa.Engine:
     """The journal that is there already. Disposing of it gives back what Vault has lent for it."""
-    if settings.run.store is None:
-        return journal_in(settings.run.state)
     secrets = Secrets(settings.vault, Local(os.environ))
     try:
-        return open_journal(journal_of(settings, secrets))
+        return opened_with(settings, secrets)
     finally:
         if settings.run.store_role is None:
             secrets.close()
+
+
+def opened_with(settings: Settings, secrets: Secrets) -> sa.Engine:
+    """The same, entered with *secrets* that are in use for more."""
+    if settings.run.store is None:
+        return journal_in(settings.run.state)
+    return open_journal(journal_of(settings, secrets))
 
 
 @contextmanager

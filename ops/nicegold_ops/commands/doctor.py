@@ -222,6 +222,7 @@ def _references(settings: Settings) -> dict[str, Reference]:
     others = {
         "[run] store_password": settings.run.store_password,
         "[traces] key": settings.traces.key if settings.traces else None,
+        "[errors] dsn": settings.errors.dsn if settings.errors else None,
         "[elasticsearch] api_key": settings.elasticsearch.api_key if settings.elasticsearch else None,
         "[audit] signing_key": settings.audit.signing_key if settings.audit else None,
         "[audit] mac_key": settings.audit.mac_key if settings.audit else None,

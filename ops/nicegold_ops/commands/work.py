@@ -20,7 +20,7 @@ from nicegold_ops.audit.checkpoint import Notary
 from nicegold_ops.audit.signing import signer_of
 from nicegold_ops.commands._options import config_option, set_option
 from nicegold_ops.commands._output import console
-from nicegold_ops.commands._runs import opened, secrets_of
+from nicegold_ops.commands._runs import opened_with, secrets_of
 from nicegold_ops.commands._signals import stop_on_signals
 from nicegold_ops.config import Settings, load
 from nicegold_ops.errors import ConfigurationError
@@ -65,9 +65,9 @@ def command(
     logs = Logs(stream=sys.stderr)
     try:
         with stop_on_signals() as stop, ExitStack() as undo:
-            store = opened(settings)
-            undo.callback(store.dispose)
             secrets = undo.enter_context(secrets_of(settings))
+            store = opened_with(settings, secrets)
+            undo.callback(store.dispose)
             errors = _errors(settings, secrets, undo)
             outgoing = Relay() if secrets.vault is None else secrets.vault.outgoing
             traces = _traces(settings, secrets, outgoing, undo)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from threading import Lock
 
 from nicegold import Event
+from nicegold_ops.forks import lock
 
 _MOST = 250
 
@@ -17,7 +17,7 @@ class Backlog:
     def __init__(self, count: Callable[[Event], None]) -> None:
         self._count = count
         self._waiting: deque[Event] = deque()
-        self._turn = Lock()
+        self._turn = lock()
 
     def take(self, event: Event) -> None:
         """Keep *event*, in its order."""

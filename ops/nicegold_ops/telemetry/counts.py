@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from itertools import accumulate
-from threading import Lock
 
+from nicegold_ops.forks import lock
 from nicegold_ops.telemetry.metrics import Labels
 
 #: A count that whoever holds it raises: `cell[0] += 1`. Only one thread may, or counts are lost.
@@ -26,7 +26,7 @@ class Counts:
     def __init__(self, guard: LabelGuard) -> None:
         self._guard = guard
         self._children: dict[Labels, Cell] = {}
-        self._lock = Lock()
+        self._lock = lock()
 
     def cell(self, *labels: str) -> Cell:
         """The child's own cell, for a thread that counts often. It is there, at 0, from now on."""
@@ -61,7 +61,7 @@ class Histograms:
         self._names = (*map(str, bounds), "+Inf")
         #: By labels, the count in each bucket, and the sum of all values in the last place.
         self._children: dict[Labels, list[float]] = {}
-        self._lock = Lock()
+        self._lock = lock()
 
     def child(self, *labels: str) -> None:
         """It is there, with nothing in it, from now on."""

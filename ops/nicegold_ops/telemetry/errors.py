@@ -25,6 +25,7 @@ from sentry_sdk.utils import BadDsn, Dsn
 
 from nicegold import Event, PluginFailed, Secret
 from nicegold_ops.errors import ConfigurationError
+from nicegold_ops.forks import forgets, lock
 from nicegold_ops.report.secrets import without_secrets
 from nicegold_ops.telemetry.logs import ROOT
 from nicegold_ops.telemetry.settings import ErrorSettings
@@ -161,10 +162,12 @@ class Errors:
         self._waiting: deque[Failure] = deque()
         self._handed = 0
         self._lost = {"rate_limited": 0, "queue_full": 0, "unsent": 0, "failed": 0}
-        self._turn = threading.Lock()
+        self._turn = lock()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._work, name="errors", daemon=True)
         self._handler = _Handler(self._log)
+        self._is_ours = True
+        forgets(self)
 
     def dropped(self) -> dict[str, int]:
         """How many did not arrive, by reason."""
@@ -248,6 +251,8 @@ class Errors:
 
     def close(self) -> None:
         """Send what waits, for some seconds at most."""
+        if not self._is_ours:
+            return
         logging.getLogger(ROOT).removeHandler(self._handler)
         self._stop.set()
         if self._thread.ident is not None:
@@ -261,6 +266,12 @@ class Errors:
         if isinstance(error, Exception):
             self.crashed(error)
         self.close()
+
+    def forget(self) -> None:
+        """What waits is our parent's to send, and the SDK's thread is not here."""
+        self._is_ours = False
+        logging.getLogger(ROOT).removeHandler(self._handler)
+        self._waiting.clear()
 
     def _put(self, failure: Failure) -> None:
         with self._turn:

@@ -18,6 +18,7 @@ from typing import Annotated, TypeVar
 import msgspec
 
 from nicegold_ops.errors import DataError, NicegoldError
+from nicegold_ops.forks import forgets
 
 #: Tag, cause, start, end, sequence. The sequence is written last, see `_believed`. The times are
 #: seconds in doubles: they cost a tenth of a call less than whole nanoseconds, and resolve them.
@@ -163,6 +164,7 @@ class FlightRecorder:
             self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
             _write(self._file, _title_page(header), 0)
         self._end = PAGE
+        forgets(self)
 
     def ring(self, hook: str, plugin: str, capacity: int) -> Ring:
         """Room for the last *capacity* calls of *plugin*'s *hook*."""
@@ -187,6 +189,10 @@ class FlightRecorder:
         if self._file >= 0:
             os.close(self._file)
             self._file = -1
+
+    def forget(self) -> None:
+        """The rings are our parent's: what we call from now on is not recorded."""
+        self.close()
 
     def _room(self, title: bytes, size: int) -> mmap.mmap:
         # Zeros are written, not left as a hole: a hole that finds the disk full later is a SIGBUS

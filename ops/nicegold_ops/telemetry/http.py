@@ -16,6 +16,7 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import CollectorRegistry
 
 from nicegold_ops.errors import ConfigurationError
+from nicegold_ops.forks import forgets
 
 #: Whether the engine is alive, judged by completed work, and what to say about it.
 Liveness = Callable[[], tuple[bool, dict[str, Any]]]
@@ -41,12 +42,21 @@ class Server:
         #: Where it listens.
         self.port: int = self._server.server_address[1]
         self._thread = Thread(target=self._server.serve_forever, args=(0.05,), name="metrics", daemon=True)
+        self._is_served = True
         self._thread.start()
+        forgets(self)
 
     def close(self) -> None:
         """Stop listening."""
+        if not self._is_served:
+            return
         self._server.shutdown()
         self._thread.join()
+        self._server.server_close()
+
+    def forget(self) -> None:
+        """The port is our parent's: while we had it too, nobody else could, and nobody would answer."""
+        self._is_served = False
         self._server.server_close()
 
 

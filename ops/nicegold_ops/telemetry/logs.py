@@ -13,15 +13,17 @@ import traceback
 from collections.abc import Callable, Mapping, MutableMapping
 from contextlib import suppress
 from datetime import UTC, datetime
+from io import FileIO, TextIOWrapper
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, TextIO, cast
 
 import msgspec
 import structlog
 from structlog.typing import EventDict, Processor
 
 from nicegold_ops.errors import NicegoldError
+from nicegold_ops.forks import forgets
 from nicegold_ops.trace import span_id
 
 #: The version of the schema whose names the fields have.
@@ -54,7 +56,7 @@ class Logs:
         self.unwritten = [0]
         #: Tells which trace a line belongs to, "" for none; asked on the thread that logs.
         self.trace: Callable[[], str] = str
-        self._handlers: list[logging.Handler] = []
+        self._handlers: list[_Stream | _File] = []
         stamp = _stamp(wall)
         if file is not None:
             self._add(_opened(file, size, kept, self.unwritten), [stamp, self._traced, _to_ecs, _to_json])
@@ -66,6 +68,7 @@ class Logs:
         self._logger.setLevel(level)
         # The root logger belongs to whoever embeds us.
         self._logger.propagate = False
+        forgets(self)
         # For plugins that log through structlog without asking us.
         structlog.configure(
             processors=_CHAIN,
@@ -80,6 +83,11 @@ class Logs:
             handler.close()
         self._logger.addHandler(logging.NullHandler())
 
+    def forget(self) -> None:
+        """A child may go on to log."""
+        for handler in self._handlers:
+            handler.forget()
+
     def _traced(self, _: Any, __: str, line: EventDict) -> EventDict:
         """The line with the trace of the cycle in which it is logged."""
         trace = self.trace()
@@ -88,7 +96,7 @@ class Logs:
             line["span.id"] = span_id(trace)
         return line
 
-    def _add(self, handler: logging.Handler, final: list[Processor]) -> None:
+    def _add(self, handler: _Stream | _File, final: list[Processor]) -> None:
         formatter = structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=_FOREIGN,
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *final],
@@ -113,6 +121,12 @@ class _Stream(_Counting, logging.StreamHandler[TextIO]):
         super().__init__(stream)
         self.unwritten = unwritten
 
+    def forget(self) -> None:
+        """A thread of our parent's may be in the middle of a line: its buffer is locked for ever."""
+        # A stream that is no file has no such lock.
+        with suppress(OSError, ValueError, AttributeError):
+            self.stream = _unbuffered(self.stream.fileno())
+
 
 class _File(_Counting, RotatingFileHandler):
     """Lines to *file*, which is its own."""
@@ -120,6 +134,13 @@ class _File(_Counting, RotatingFileHandler):
     def __init__(self, file: Path, size: int, kept: int, unwritten: list[int]) -> None:
         super().__init__(file, maxBytes=size, backupCount=kept, encoding="utf-8")
         self.unwritten = unwritten
+
+    def _open(self) -> TextIOWrapper:
+        return _unbuffered(self.baseFilename)
+
+    def forget(self) -> None:
+        """It is renamed by one process alone, or each would have lines in the other's."""
+        self.maxBytes = 0
 
     def doRollover(self) -> None:
         """Begin another file; where that cannot be, go on with this one."""
@@ -133,6 +154,25 @@ class _File(_Counting, RotatingFileHandler):
         # What a full disk has not taken is counted already.
         with suppress(OSError):
             super().close()
+
+
+class _Whole(FileIO):
+    """Writes a line at once and all of it. It has no buffer, whose lock a child would wait for."""
+
+    def write(self, content: Any, /) -> int:
+        rest = memoryview(content)
+        while rest:
+            written = super().write(rest)
+            if written is None:
+                raise BlockingIOError("there is no room, and nobody may wait for it")
+            rest = rest[written:]
+        return len(content)
+
+
+def _unbuffered(file: str | int) -> TextIOWrapper:
+    """A text stream to a path, or to what is open already, and stays so."""
+    raw = _Whole(file, "a", closefd=isinstance(file, str))
+    return TextIOWrapper(cast(Any, raw), encoding="utf-8", write_through=True)
 
 
 def _opened(file: Path, size: int, kept: int, unwritten: list[int]) -> _File:

@@ -15,11 +15,11 @@ import time
 from collections import deque
 from collections.abc import Callable
 from textwrap import indent
-from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from nicegold import pure
 from nicegold.host import Call
+from nicegold_ops.forks import lock
 from nicegold_ops.telemetry import flight
 from nicegold_ops.telemetry.flight import FlightRecorder, Ring
 from nicegold_ops.telemetry.tally import Totals, fold
@@ -176,7 +176,7 @@ class Watch:
             ring.tag(flight.VETOED),
             ring.tag(flight.ERROR),
             implementation.lap,
-            Lock(),
+            lock(),
         )
         return watched
 

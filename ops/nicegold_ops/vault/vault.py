@@ -7,7 +7,6 @@ its time grows no more. While Vault fails us, what is lent is kept until it ends
 from __future__ import annotations
 
 import logging
-import os
 import random
 import threading
 import time
@@ -17,7 +16,6 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from math import inf
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
-from weakref import WeakSet
 
 import msgspec
 from msgspec.structs import replace
@@ -26,6 +24,7 @@ from nicegold import Secret
 from nicegold_ops.config import Resolve
 from nicegold_ops.credentials import Credentials
 from nicegold_ops.errors import in_one_line
+from nicegold_ops.forks import forgets
 from nicegold_ops.reference import Reference
 from nicegold_ops.suggest import did_you_mean
 from nicegold_ops.telemetry.logs import logger
@@ -125,7 +124,7 @@ class Vault:
             {(kind, outcome): 0 for kind in ("login", "token", "lease") for outcome in ("success", "failure")}
         )
         self.forget()
-        _all.add(self)
+        forgets(self)
 
     def forget(self) -> None:
         """Begin anew, with nothing: what there is belongs to the process that we were forked from."""
@@ -528,15 +527,3 @@ class Lent:
 
     def close(self) -> None:
         self._give_back()
-
-
-#: All in this process. A forked child must not go on with its parent's locks, connections and leases.
-_all: WeakSet[Vault] = WeakSet()
-
-
-def _forget_all() -> None:
-    for vault in list(_all):
-        vault.forget()
-
-
-os.register_at_fork(after_in_child=_forget_all)

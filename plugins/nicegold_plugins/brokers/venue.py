@@ -102,6 +102,8 @@ class TcpVenue:
         self._seen, self._ahead = 0, set[int]()
         #: Executions that were the answer to an order, which need not be told twice.
         self._answered = set[int]()
+        #: This one and those before it that still have a connection.
+        self._sessions: list[_Session] = []
         self._session = self._log_in()
         # What came before, the venue's statement tells.
         self._seen = self._session.sequence
@@ -110,8 +112,11 @@ class TcpVenue:
     def shutdown(self) -> None:
         self._stopped.set()
         with self._lock:
-            self._session.close("we have shut down")
-        self._session.reader.join(self.timeout)
+            for session in self._sessions:
+                session.close("we have shut down")
+        for session in self._sessions:
+            # It hangs up before it ends.
+            session.reader.join(self.timeout)
 
     @hookimpl
     def health(self) -> Health:
@@ -250,6 +255,7 @@ class TcpVenue:
             token=self._token << _LOGINS | self._logins,
             cancel_on_disconnect=self.cancel_on_disconnect,
         )
+        self._sessions = [each for each in (*self._sessions, session) if each.reader.is_alive()]
         if welcome.get("fenced"):
             self._barred = f"another engine trades the account {self.account}: {welcome['refused']}"
         elif session.sequence < self._seen:
@@ -279,7 +285,11 @@ class _Session:
         self._number = 0
         self.reader = threading.Thread(target=self._read, daemon=True)
         self._connection = socket.create_connection(address, timeout)
-        self._connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        try:
+            self._connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        except OSError:  # it was cut already
+            self._connection.close()
+            raise
         self._lines = self._receive()
 
     def log_in(self, **terms: Any) -> Message:

@@ -18,10 +18,12 @@ from nicegold_ops.journal import Journal, JournalFailed, Run, all_runs, read
 from nicegold_ops.secrets import Local, Secrets
 from nicegold_ops.store.place import Server, StoreFailed, open_store, place_of
 from nicegold_ops.vault.vault import Lent, Vault
-from tests.ops.commandline import CONFIGURATION
+from tests.ops.audit.test_checkpoint import pem
+from tests.ops.commandline import CONFIGURATION, spawn
+from tests.services.asking import asked
 from tests.services.openbao import OpenBao
 from tests.services.pgbackrest import order
-from tests.services.postgresql import PostgreSQL, postgresql
+from tests.services.postgresql import PostgreSQL, free_port, postgresql
 from tests.services.prometheus import until
 
 pytestmark = pytest.mark.slow
@@ -345,3 +347,42 @@ def test_a_configuration_names_the_role_of_its_store(bao, server, url, engine, t
 
     assert user.startswith("v-")
     until(lambda: user not in users(server), "the user is still there")
+
+
+def logins(bao: OpenBao) -> int:
+    """How many tokens there are."""
+    return len(bao.root.auth.token.list_accessors()["data"]["keys"])
+
+
+def test_work_is_let_in_once_and_its_lease_is_renewed_and_told(bao, server, database, url, engine, tmp_path):
+    lend(bao, database, "4s", "600s")
+    role_id, secret_id = bao.app_role("work", token_policies="trader", token_ttl="600s")
+    for name, secret in (("secret-id", secret_id), ("audit.pem", pem().reveal())):
+        (tmp_path / name).write_text(secret)
+        (tmp_path / name).chmod(0o600)
+    vault = f'address = "{bao.url}"\nauth = "approle"\nrole_id = "{role_id}"\nsecret_id = "file:secret-id"\n'
+    run = f'store = "{url}"\nstore_role = "{engine}"\n'
+    audit = '[audit]\nsigning_key = "file:audit.pem"\nevery = 1\n'
+    (tmp_path / "nicegold.toml").write_text(
+        f"[vault]\n{vault}\n{audit}\n{CONFIGURATION.replace('seed = 7', run)}"
+    )
+    tokens, before, port = logins(bao), users(server), free_port()
+
+    def told(sample: str) -> float:
+        """The value of the one sample that begins like this; 0 while there is none."""
+        try:
+            _, page = asked(port, "GET", "/metrics")
+        except OSError:
+            return 0.0
+        return sum(float(line.split()[-1]) for line in page.splitlines() if line.startswith(sample))
+
+    with spawn(tmp_path, "work", "--metrics-port", str(port)) as process:
+        renewed = 'nicegold_vault_renewals_total{kind="lease",outcome="success"}'
+        until(lambda: told(renewed) >= 2, "the lease is not renewed")
+        made = users(server) - before
+        ttl, entered = told("nicegold_vault_lease_ttl_seconds{"), logins(bao) - tokens
+        process.terminate()
+        _, err = process.communicate(timeout=30)
+
+    assert (0, 1, 1, 4.0) == (process.returncode, len(made), entered, ttl), err
+    until(lambda: made.isdisjoint(users(server)), "the user is still there")
