@@ -14,14 +14,14 @@ import sqlalchemy as sa
 
 from nicegold_ops.chain import GENESIS, MacKey, followed, link, mac_of
 from nicegold_ops.errors import DataError
-from nicegold_ops.store.place import StoreFailed, place_of, readable, written
-from nicegold_ops.store.tables import actions, insert_into
+from nicegold_ops.store.place import place_of, readable, written
+from nicegold_ops.store.tables import actions
 from nicegold_ops.vault.transit import Envelope
 
 #: What the chain is called where chains are named.
 CHAIN = "actions"
-#: How often it is tried again where another process has written at the same time.
-_TRIES = 10
+#: What keeps all others from writing until the end of the transaction.
+_ALONE = {"sqlite": "BEGIN IMMEDIATE", "postgresql": "LOCK TABLE actions IN EXCLUSIVE MODE"}
 _encode = msgspec.json.Encoder().encode
 _NEWEST = sa.select(actions.c.number, actions.c.digest).order_by(actions.c.number.desc()).limit(1)
 
@@ -68,16 +68,10 @@ _COLUMNS = [actions.c[name] for name in Block.__struct_fields__]
 
 def record(store: sa.Engine, action: Action, key: MacKey | None = None) -> None:
     """Put *action* on record, with a code by *key*; on return it is on the disk. Raises StoreFailed."""
-    payload = _encode(action)
-    for _ in range(_TRIES):
-        with written(store) as connection:
-            row = _next(connection, payload, action.time, key)
-            # Of two that take the same number, one is first.
-            if connection.execute(
-                insert_into(actions, store.dialect.name).on_conflict_do_nothing(), row
-            ).rowcount:
-                return
-    raise StoreFailed(f"{place_of(store)}: too many others write what people do; try again")
+    with written(store) as connection:
+        # What comes next is made of what was last: nobody may come in between.
+        connection.exec_driver_sql(_ALONE[store.dialect.name])
+        connection.execute(actions.insert(), _next(connection, _encode(action), action.time, key))
 
 
 def _next(connection: sa.Connection, payload: bytes, time: int, key: MacKey | None) -> dict[str, Any]:

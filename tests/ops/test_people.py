@@ -19,6 +19,7 @@ from nicegold_ops.errors import DataError
 from nicegold_ops.people import InFolder, Keyring, People
 from nicegold_ops.store.place import open_store
 from nicegold_ops.store.tables import actions
+from tests.services.postgresql import postgresql
 
 ANA = "Ana Suwannarat"
 
@@ -194,3 +195,13 @@ def test_a_chain_of_deeds_that_was_written_anew_is_found_by_its_codes(store, key
     [found] = proofs(store, keys=Keys())
 
     assert "block 0 of actions was not written by who has the key secret:1" == found.fault
+
+
+@pytest.mark.slow
+def test_so_do_several_in_postgresql():
+    with postgresql() as server:
+        store = open_store(server.url(server.new_database()))
+
+        test_several_who_write_at_once_make_one_chain(store)
+
+        store.dispose()
