@@ -15,6 +15,8 @@ from tests.ops.commandline import Shell, market_in
 from tests.ops.store.books import rows_of
 from tests.services.postgresql import PostgreSQL, postgresql
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[PostgreSQL]:

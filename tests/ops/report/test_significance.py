@@ -24,6 +24,8 @@ from nicegold_ops.report.significance import (
     significance_of,
 )
 
+pytestmark = pytest.mark.slow
+
 #: The example of Bailey and López de Prado, 2014: five years of 250 days, a Sharpe ratio of 2.5 a
 #: year, and trials whose Sharpe ratios have a variance of 1/2 a year.
 SHARPE, PERIODS, VARIANCE = 2.5 / math.sqrt(250), 1250, 0.5 / 250

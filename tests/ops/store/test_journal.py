@@ -33,6 +33,8 @@ from nicegold_ops.store.tables import blocks, runs
 from tests.ops.store.books import held, working
 from tests.ops.store.test_projections import STARTED, books, fill, order
 
+pytestmark = pytest.mark.slow
+
 EARLIER = Path(__file__).parent / "journal-0.1.sqlite"
 #: The runs in it, with the SHA-256 of their events, and of what their portfolio knows after them.
 WRITTEN = {

@@ -26,6 +26,8 @@ from nicegold_ops.store.queries import (
 from nicegold_ops.store.tables import blocks
 from tests.ops.store.test_projections import STARTED, books, bust, fill, numbered_from, order
 
+pytestmark = pytest.mark.slow
+
 RUNS = [Run("a", "live", 1), Run("b", "paper", 2), Run("c", "paper", 2), Run("d", "backtest", 3)]
 
 

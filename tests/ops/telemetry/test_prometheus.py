@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
 from nicegold_ops.telemetry import Telemetry
 from tests.services.prometheus import prometheus, until
+
+pytestmark = pytest.mark.slow
 
 
 def test_prometheus_scrapes_the_calls_of_every_plugin(tmp_path):
