@@ -103,7 +103,7 @@ imports: $(ready)
 # of them wait now and then, so that three share two cores well.
 .PHONY: slow
 slow: $(ready)  ## Run the tests that take long: kills, servers, builds, all real data
-	$(bin)/pytest -q -n $(or $(SLOW_WORKERS),3) -m slow
+	$(bin)/pytest -q -n $(or $(SLOW_WORKERS),3) --dist worksteal -m slow
 
 # What runs compiled, once more as Python.
 .PHONY: pure

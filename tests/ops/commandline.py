@@ -149,3 +149,8 @@ def wait_until(happened: Callable[[], object], process: subprocess.Popen[str]) -
     while not happened() and process.poll() is None:
         assert time.monotonic() < ends, "it did not happen within a minute"
         pause.wait(0.02)
+
+
+def logged(err: str) -> list[dict[str, Any]]:
+    """The lines of the log on standard error, which must have nothing else."""
+    return [json.loads(line) for line in err.splitlines()]

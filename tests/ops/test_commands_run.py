@@ -15,7 +15,7 @@ from urllib.request import urlopen
 
 import pytest
 
-from tests.ops.commandline import Shell, market_in, spawn, spawned, wait_until
+from tests.ops.commandline import Shell, logged, market_in, spawn, spawned, wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -69,7 +69,10 @@ def test_a_session_that_is_told_to_stop_ends_well_and_says_what_it_came_to(folde
         process.send_signal(how)
         out, err = process.communicate(timeout=60)
 
-    assert (0, "") == (process.returncode, err)
+    assert 0 == process.returncode
+    assert ["engine.started", "engine.finished"] == [
+        each["event.action"] for each in logged(err) if each["log.logger"] == "nicegold.run"
+    ]
     (result,) = results(folder)
     assert "stopped" == result["ended"]
     assert result["fingerprint"] in out
@@ -82,7 +85,8 @@ def test_a_session_ends_by_itself_after_so_many_seconds(shell):
 
     answer = shell("run", *SLOWLY, "--seconds", "0.5", "--json", "-")
 
-    assert (0, "") == (answer.code, answer.err)
+    assert 0 == answer.code
+    assert {"info"} == {each["log.level"] for each in logged(answer.err)}
     assert "stopped" == answer.json["ended"]
 
 

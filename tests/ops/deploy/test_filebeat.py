@@ -52,9 +52,9 @@ def flat(said: Mapping[str, Any], before: str = "") -> dict[str, Any]:
     return found
 
 
-def write(log: Path) -> list[dict[str, Any]]:
-    """A log that is renamed again and again; what its lines say."""
-    logs = Logs(file=log, stream=None, size=4000, kept=100)
+def write(log: Path, running: Filebeat) -> list[dict[str, Any]]:
+    """A log that is renamed again and again, each time soon after it was read; what its lines say."""
+    logs = Logs(file=log, stream=None, size=9000, kept=100)
     logs.trace = lambda: TRACE
     for number in range(200):
         fields = {
@@ -63,6 +63,8 @@ def write(log: Path) -> list[dict[str, Any]]:
             "nicegold.order.client_id": "x-1",
         }
         logger("engine").info("order sent", **fields)
+        if number % 20 == 0:
+            until(lambda: len(running.events()) > number, "not all lines arrive")  # noqa: B023
     try:
         raise LookupError("no price")
     except LookupError:
@@ -72,7 +74,7 @@ def write(log: Path) -> list[dict[str, Any]]:
 
 
 def test_each_line_arrives_once_as_it_is_also_while_files_are_renamed(running, log):
-    lines = write(log)
+    lines = write(log, running)
 
     until(lambda: len(running.events()) >= len(lines), "not all lines arrive")
     events = [flat(each) for each in running.events()]
@@ -100,7 +102,7 @@ def test_a_line_that_is_no_json_arrives_too(running, log):
 
 
 def test_elasticsearch_takes_what_arrives_and_finds_it_by_its_trace(running, log):
-    lines = write(log)
+    lines = write(log, running)
     until(lambda: len(running.events()) >= len(lines), "not all lines arrive")
 
     with elasticsearch("9.0.8") as node:

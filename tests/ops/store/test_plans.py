@@ -34,8 +34,9 @@ _OF_RUN, _NUMBER = f"'run-' || substr('' || (10000000 + i / {EACH}), 2)", f"i % 
 _ORDER = f"'script', 'XAUUSD', 'buy', {_ONE}, 'market'"
 #: What each table is filled with: row *i*, in the order of its key.
 ROW = {
-    "runs": "'run-' || substr('' || (10000000 + i), 2), 'paper', i",
-    "blocks": f"{_OF_RUN}, {_NUMBER}, 10 * ({_NUMBER}) + 1, 10 * ({_NUMBER}) + 10, {{bytes}}, {{bytes}}",
+    "runs": "'run-' || substr('' || (10000000 + i), 2), 'paper', i, ''",
+    "blocks": f"{_OF_RUN}, {_NUMBER}, 10 * ({_NUMBER}) + 1, 10 * ({_NUMBER}) + 10, {{bytes}}, {{bytes}}, "
+    "NULL",
     "orders": f"{_OF_RUN}, 's-' || (100000 + {_NUMBER}), {_NUMBER} + 1, {_ORDER}, NULL, NULL, NULL, 'gtc', "
     f"0, false, '', '', i, 'filled', {_ONE}, false, '', NULL, 0, false, ''",
     "fills": f"{_OF_RUN}, 's-' || (100000 + {_NUMBER}), 't-1', {_NUMBER} + 1, i, 'script', 'XAUUSD', 'buy', "
@@ -45,7 +46,8 @@ ROW = {
     f"{_ONE}, {_ONE}, {_ONE}, {_ONE}",
     "vetoes": f"{_OF_RUN}, {_NUMBER} + 1, 0, 'plugin-' || (i % 5), 'large', i, 's-1', {_ORDER}, NULL, NULL",
     "outbox": f"{_OF_RUN}, {_NUMBER} + 1, 'Fill', {{bytes}}, i, i",
-    "calls": f"{_OF_RUN}, {_NUMBER} + 1, {{bytes}}, {{bytes}}, i",
+    "calls": f"{_OF_RUN}, {_NUMBER} + 1, {{bytes}}, {{bytes}}, i, NULL",
+    "actions": "i, {bytes}, {bytes}, i, NULL, ''",
     "checkpoints": "i, '{{}}', 'signed'",
     "cursors": "'shipper', 'run-' || substr('' || (10000000 + i), 2), 1",
     # Minutes of ten symbols, and two quotes in each second of them.

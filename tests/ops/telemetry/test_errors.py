@@ -25,7 +25,7 @@ from nicegold_ops.journal import Run, caused, payloads, read
 from nicegold_ops.telemetry.errors import Rate
 from nicegold_ops.telemetry.logs import Logs, logger
 from nicegold_ops.trace import trace_id
-from tests.ops.commandline import Shell, market_in, spawn
+from tests.ops.commandline import Shell, logged, market_in, spawn
 from tests.services.bugsink import Bugsink, bugsink
 
 pytestmark = pytest.mark.slow
@@ -269,7 +269,11 @@ def test_a_session_that_is_told_to_stop_sends_what_goes_wrong_at_its_end_too(ser
     events = [
         event.data for issue in server.issues() for event in issue.events if issue.type == "TimeoutError"
     ]
-    assert (0, "") == (process.returncode, err), said
+    assert 0 == process.returncode, said
+    # It is told where errors go, and in the log as what it is to a session.
+    assert ["plugin.failed"] == [
+        each["event.action"] for each in logged(err) if each["log.level"] == "warning"
+    ], said
     assert ["does not want to end"] == [
         event["exception"]["values"][0]["value"] for event in events if event["environment"] == "stopped"
     ]
