@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from nicegold import Event
 from nicegold_ops.calls import CallLog, write
-from nicegold_ops.journal import Journal, Told
+from nicegold_ops.journal import Journal, JournalFailed, Told
 from nicegold_ops.store.outbox import publish
 from nicegold_ops.store.projections import project
 
@@ -21,7 +21,7 @@ class ProjectedJournal(Journal):
     """Writes one run and what is made of it. *wall* is a clock in ns UTC; for the rest see `Journal`.
 
     What *calls* has is written along. *committed* is told when each block began to be written and when it was
-    on the disk, ns UTC.
+    on the disk, ns UTC, and in what kind of failure that ended, "" for none.
     """
 
     def __init__(
@@ -29,7 +29,7 @@ class ProjectedJournal(Journal):
         *given: Any,
         wall: Callable[[], int],
         calls: CallLog | None = None,
-        committed: Callable[[int, int], None] | None = None,
+        committed: Callable[[int, int, str], None] | None = None,
         **named: Any,
     ) -> None:
         self._wall = wall
@@ -50,9 +50,14 @@ class ProjectedJournal(Journal):
             self._due = self._calls.due(self._wall())
         blocks = self._number
         began = 0 if self._committed is None else self._wall()
-        super().flush()
+        try:
+            super().flush()
+        except JournalFailed as error:
+            if self._committed is not None:
+                self._committed(began, self._wall(), type(error).__name__)
+            raise
         if self._committed is not None and self._number > blocks:
-            self._committed(began, self._wall())
+            self._committed(began, self._wall(), "")
         if self._due and self._number == blocks:
             self._commit(self._add_calls)
         self._told.clear()

@@ -151,24 +151,26 @@ class AuditStream:
         there = path.partition("?")[0]
         said = {**self._where, "http.request.method": method, "url.path": there}
         with self.outgoing.request(f"{method} {there}", said) as more:
-            answer = self._answer(method, path, body)
-            more["http.response.status_code"] = answer.meta.status
+            answer = self._answer(method, path, body, more)
             if isinstance(body, list):
                 # Two lines of a bulk are one document.
                 more["db.operation.batch.size"] = len(body) // 2
             found: dict[str, Any] = answer.body
             return found
 
-    def _answer(self, method: str, path: str, body: Any) -> ApiResponse[Any]:
+    def _answer(self, method: str, path: str, body: Any, more: Said) -> ApiResponse[Any]:
         headers = {
             "accept": "application/json",
             "content-type": "application/x-ndjson" if isinstance(body, list) else "application/json",
         }
         try:
-            return self._client.perform_request(method, path, headers=headers, body=body)
+            answer = self._client.perform_request(method, path, headers=headers, body=body)
+            more["http.response.status_code"] = answer.meta.status
+            return answer
         except TransportError as error:
             raise Busy(f"{self.name} does not answer: {type(error).__name__}: {error.message}") from None
         except ApiError as error:
+            more["http.response.status_code"] = error.meta.status
             kind = Busy if error.meta.status in _LATER else Refused
             raise kind(f"{self.name} answers {error.meta.status}: {_said(error)}{_way_out(error)}") from None
 

@@ -101,6 +101,7 @@ class Shipper:
                     shipped += self._ship(page)
         except (Busy, Refused, StoreFailed) as error:
             self.results["retried"] += 1
+            self._outgoing.failed(type(error).__name__)
             self._say(str(error))
             complete = False
         complete = complete and not self._held
@@ -124,6 +125,7 @@ class Shipper:
         except Refused as error:
             self.results["rejected"] += len(page.documents)
             self._held.add((page.reader, page.run))
+            self._outgoing.failed(type(error).__name__)
             self._say(str(error))
             return 0
         done(self._store, page)

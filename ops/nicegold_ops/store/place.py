@@ -133,7 +133,7 @@ def said_of(engine: sa.Engine) -> dict[str, str | int | float | bool]:
     url = engine.url
     said = {
         "db.system.name": engine.dialect.name,
-        "db.namespace": "" if url.host is None else url.database,
+        "db.namespace": "" if engine.dialect.name == "sqlite" else url.database,
         "server.address": url.host,
         "server.port": url.port,
     }

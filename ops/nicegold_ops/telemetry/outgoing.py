@@ -18,6 +18,9 @@ class Outgoing(Protocol):
     def work(self, name: str) -> AbstractContextManager[None]:
         """Something that takes requests, such as a round of the shipper."""
 
+    def failed(self, kind: str) -> None:
+        """The work at hand has failed, although it goes on and each request may have been answered."""
+
     def request(
         self, name: str, said: Mapping[str, str | int | float | bool]
     ) -> AbstractContextManager[Said]:
@@ -32,6 +35,10 @@ class Relay:
 
     def work(self, name: str) -> AbstractContextManager[None]:
         return nullcontext() if self.to is None else self.to.work(name)
+
+    def failed(self, kind: str) -> None:
+        if self.to is not None:
+            self.to.failed(kind)
 
     @contextmanager
     def request(self, name: str, said: Mapping[str, str | int | float | bool]) -> Iterator[Said]:

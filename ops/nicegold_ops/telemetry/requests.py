@@ -50,6 +50,11 @@ class Requests:
         finally:
             self._purpose.reset(before)
 
+    def failed(self, kind: str) -> None:
+        purpose = self._purpose.get()
+        if purpose is not None:
+            purpose.failed = kind
+
     @contextmanager
     def request(self, name: str, said: Mapping[str, str | int | float | bool]) -> Iterator[Said]:
         purpose, more, began, failed = self._purpose.get(), Said(), self._wall(), ""

@@ -112,6 +112,7 @@ DECLARED = (
             "db.collection.name",
             "server.address",
             "server.port",
+            "error.type",
         ),
     ),
     Declared("audit.ship", "INTERNAL", "a round of `nicegold work` in which something was asked"),
@@ -216,14 +217,15 @@ class Spans:
         )
 
     def _commits(self, trace: str, beside: Beside) -> Iterator[ReadableSpan]:
-        for number, times in enumerate(beside.commits):
+        for number, (began, ended, failed) in enumerate(beside.commits):
             yield self._span(
                 "COMMIT blocks",
                 context=_context(trace, span_id(trace, "commit", number)),
                 parent=_context(trace, span_id(trace)),
                 kind=SpanKind.CLIENT,
-                attributes=self._database,
-                times=times,
+                attributes=self._database | ({"error.type": failed} if failed else {}),
+                status=Status(StatusCode.ERROR) if failed else None,
+                times=(began, ended),
             )
 
     # The calls.

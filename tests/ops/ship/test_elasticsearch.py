@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import random
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from elasticsearch import Elasticsearch
+from opentelemetry.sdk.trace import ReadableSpan
 
 from nicegold_ops.audit.fields import mapping
 from nicegold_ops.audit.proof import proofs
@@ -23,6 +25,8 @@ from nicegold_ops.people import InFolder, People
 from nicegold_ops.ship.elasticsearch import AuditStream, Busy, Refused, _is_refused, template
 from nicegold_ops.ship.shipper import Shipper
 from nicegold_ops.store.place import open_store
+from nicegold_ops.telemetry.requests import Requests
+from nicegold_ops.telemetry.spans import resource
 from tests.ops.commandline import market_in
 from tests.ops.test_witness import lived
 from tests.services import elasticsearch as nodes
@@ -317,6 +321,42 @@ def test_what_was_refused_is_named_with_its_reason(copy):
         Refused, match=r"refuses 1 of 1 documents: strict_dynamic_mapping_exception: .*colour"
     ):
         copy.direct.send([wrong])
+
+
+@pytest.fixture
+def told(copy) -> list[ReadableSpan]:
+    """The spans of what *copy* asks."""
+    found: list[ReadableSpan] = []
+    requests = Requests(found.extend, resource("work"), draw=random.getrandbits, wall=lambda: WALL)
+    copy.shipper._outgoing.to = copy.shipper._stream.outgoing.to = requests
+    return found
+
+
+def test_an_answer_that_says_no_is_a_failure_with_its_status_in_the_trace(copy, told):
+    with pytest.raises(Refused):
+        copy.shipper._stream.search({"query": {"nonsense": {}}})
+
+    [asked] = told
+    assert (400, "Refused", "ERROR") == (
+        asked.attributes["http.response.status_code"],
+        asked.attributes["error.type"],
+        asked.status.status_code.name,
+    )
+
+
+def test_a_round_in_which_documents_were_refused_has_failed_in_the_trace(copy, told):
+    known = mapping()
+    known["properties"]["nicegold"]["properties"]["fill"] = {"type": "keyword"}
+    body = template(copy.name, None)
+    body["template"]["mappings"] = known
+    copy.client.indices.put_index_template(name=copy.name, **body)
+    copy.client.create(index=copy.name, id="first", document={"@timestamp": "2026-11-28T00:00:00Z"})
+
+    copy.shipper._wait = lambda _: True
+    copy.shipper.run()
+
+    [work] = [each for each in told if each.name == "audit.ship"]
+    assert ("ERROR", "Refused") == (work.status.status_code.name, work.attributes["error.type"])
 
 
 def test_nobody_there_is_no_refusal(node):

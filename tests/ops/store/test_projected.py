@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import count
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from nicegold import Accepted, Bar, Canceled, Event, Order
 from nicegold.testing import START, bar
 from nicegold_ops.journal import JournalFailed, Run, numbered, read
 from nicegold_ops.projected import ProjectedJournal
-from nicegold_ops.store.place import open_store
+from nicegold_ops.store.place import open_store, said_of
 from nicegold_ops.store.queries import outbox_after
 from nicegold_ops.store.rebuild import rebuild
 from nicegold_ops.store.tables import blocks, orders
@@ -31,7 +32,7 @@ def journal(store: sa.Engine) -> ProjectedJournal:
 
 
 def projected(
-    store: sa.Engine, wall: Callable[[], int] = lambda: 7, cause: list[int] | None = None, **terms: bool
+    store: sa.Engine, wall: Callable[[], int] = lambda: 7, cause: list[int] | None = None, **terms: Any
 ) -> ProjectedJournal:
     given: dict[str, Any] = {"durable": True, "by_reference": False} | terms
     return ProjectedJournal(store, Run(RUN, "live", 1), cause=cause or [0], wall=wall, **given)
@@ -152,3 +153,21 @@ def test_after_a_failure_nothing_is_written_also_where_it_could_be(journal, stor
 def rows_in(store: sa.Engine, table: sa.Table) -> list[sa.Row[tuple[object, ...]]]:
     with store.connect() as connection:
         return [*connection.execute(table.select())]
+
+
+def test_each_commit_is_told_with_its_times_and_what_it_failed_with(store):
+    told: list[tuple[int, int, str]] = []
+    times = count(100)
+    written = projected(store, wall=lambda: next(times), committed=lambda *said: told.append(said))
+    written.record(STARTED)
+    with store.begin() as connection:
+        connection.exec_driver_sql("DROP TABLE blocks")
+
+    with pytest.raises(JournalFailed):
+        written.record(order())
+
+    assert ["", "JournalFailed"] == [failed for *_, failed in told]
+    assert all(began < ended for began, ended, _ in told)
+    said = said_of(store)
+    assert store.dialect.name == said["db.system.name"]
+    assert (store.dialect.name == "postgresql") == ("db.namespace" in said)

@@ -74,6 +74,16 @@ def test_a_status_that_says_so_is_a_failure_of_all_of_it(requests, told, status,
     assert {"UNSET" if failed is None else "ERROR"} == {each.status.status_code.name for each in told}
 
 
+def test_work_that_goes_on_although_it_failed_is_told_as_failed(requests, told):
+    with requests.work("audit.ship"):
+        with requests.request("POST /_bulk", UNKNOWN):
+            pass
+        requests.failed("Refused")
+
+    assert ["UNSET", "ERROR"] == [each.status.status_code.name for each in told]
+    assert "Refused" == told[-1].attributes["error.type"]
+
+
 def test_what_raises_is_told_by_its_kind_and_goes_on(requests, told):
     with pytest.raises(TimeoutError), requests.work("audit.ship"), requests.request("GET /a", UNKNOWN):
         raise TimeoutError("canary")
