@@ -58,7 +58,7 @@ SEAMS = (
     Seam("nicegold_ops.commands*", "clock disk environment process thread", "the edge"),
     Seam("nicegold_ops.app", "random.SystemRandom", "ids of spans of what is asked of Vault"),
     Seam("nicegold_ops.people", "disk", "the key of a name, in a file of its own that can be destroyed"),
-    Seam("nicegold_ops.people", "chance", "ids that nobody has, and nonces, which nobody may foresee"),
+    Seam("nicegold_ops.people", "chance", "ids that nobody has"),
     Seam("nicegold_ops.audit.checkpoint", "disk", "publishes what was signed, where others cannot write"),
     Seam("nicegold_ops.commands._servers", "network", "asks whether who takes traces and errors is there"),
     Seam("nicegold_ops.commands.work", "random.random", "shippers that failed together do not try together"),
@@ -68,7 +68,7 @@ SEAMS = (
     Seam("nicegold_ops.secrets", "disk", "reads the files of secrets"),
     Seam("nicegold_ops.app", "os.environ", "variables that hold secrets, looked at when a run is built"),
     Seam("nicegold_ops.vault.login", "disk", "reads the token of a pod"),
-    Seam("nicegold_ops.vault.transit", "os.urandom", "a nonce that nobody may foresee or repeat"),
+    Seam("nicegold_ops.envelope", "os.urandom", "keys and nonces that nobody may foresee or repeat"),
     Seam(
         "nicegold_ops.vault.vault",
         "thread random.random",

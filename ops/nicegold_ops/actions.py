@@ -13,10 +13,10 @@ import msgspec
 import sqlalchemy as sa
 
 from nicegold_ops.chain import GENESIS, MacKey, followed, link, mac_of
+from nicegold_ops.envelope import Envelope
 from nicegold_ops.errors import DataError
 from nicegold_ops.store.place import place_of, readable, written
 from nicegold_ops.store.tables import actions
-from nicegold_ops.vault.transit import Envelope
 
 #: What the chain is called where chains are named.
 CHAIN = "actions"

@@ -13,22 +13,20 @@ from typing import Protocol
 
 import msgspec
 import sqlalchemy as sa
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from nicegold_ops.actions import CHAIN, Action, Sealed, action_of, read, record
 from nicegold_ops.audit.keys import mac_keys_of
 from nicegold_ops.audit.settings import AuditSettings
 from nicegold_ops.chain import MacKey
 from nicegold_ops.config import Settings
+from nicegold_ops.envelope import new_key, seal
 from nicegold_ops.errors import ConfigurationError, DataError
 from nicegold_ops.secrets import Secrets
 from nicegold_ops.vault.api import VaultFailed
-from nicegold_ops.vault.transit import Envelope, Transit
+from nicegold_ops.vault.transit import Transit
 
 #: Where the keys of names are in a state folder, where they are not in Vault.
 FOLDER = "people"
-_NONCE = 12
 _ID_BYTES = 6
 
 
@@ -80,14 +78,12 @@ class InFolder:
 
     def seal(self, person: str, name: str) -> Sealed:
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        key, nonce = AESGCM.generate_key(256), os.urandom(_NONCE)
-        path = self._path(person)
+        key, path = new_key(), self._path(person)
         with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
             file.write(key)
             file.flush()
             os.fsync(file.fileno())
-        content = AESGCM(key).encrypt(nonce, name.encode(), person.encode())
-        return Sealed(f"file:{path.name}", Envelope("", nonce, content))
+        return Sealed(f"file:{path.name}", seal(key, name.encode(), person.encode()))
 
     def open(self, person: str, sealed: Sealed) -> str:
         try:
@@ -95,10 +91,8 @@ class InFolder:
         except FileNotFoundError:
             raise Erased(f"the name of {person} is sealed with {self._path(person)}, which is gone") from None
         try:
-            return (
-                AESGCM(key).decrypt(sealed.envelope.nonce, sealed.envelope.content, person.encode()).decode()
-            )
-        except (InvalidTag, ValueError):
+            return sealed.envelope.unseal(key, person.encode()).decode()
+        except ValueError:
             raise DataError(f"the name of {person} was changed, or is somebody else's") from None
 
     def destroy(self, person: str) -> None:

@@ -7,27 +7,14 @@ any other for HMACs, `type=aes256-gcm96` for envelopes.
 from __future__ import annotations
 
 import base64
-import os
 from typing import Any
 
 import msgspec
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from nicegold_ops.envelope import Envelope, seal
 from nicegold_ops.errors import DataError
 from nicegold_ops.vault.api import Missing, VaultFailed
 from nicegold_ops.vault.vault import Vault
-
-#: Bytes of AES-GCM's nonce. It is drawn anew for each content, under a key of that content alone.
-_NONCE = 12
-
-
-class Envelope(msgspec.Struct, frozen=True):
-    """Something sealed: the *wrapped* key as Vault gave it, and the *content* under that key."""
-
-    wrapped: str
-    nonce: bytes
-    content: bytes
 
 
 class Transit:
@@ -57,9 +44,7 @@ class Transit:
     def seal(self, key: str, content: bytes, about: bytes) -> Envelope:
         """*content* under a new key of its own, which *key* wraps; it opens only together with *about*."""
         made = self._ask(f"datakey/plaintext/{key}")
-        nonce = os.urandom(_NONCE)
-        sealed = AESGCM(base64.b64decode(made["plaintext"])).encrypt(nonce, content, about)
-        return Envelope(made["ciphertext"], nonce, sealed)
+        return seal(base64.b64decode(made["plaintext"]), content, about, made["ciphertext"])
 
     def open(self, key: str, envelope: Envelope, about: bytes) -> bytes:
         """What is in *envelope*. Raises DataError when it was changed, or is not *about* this.
@@ -68,10 +53,8 @@ class Transit:
         """
         opened = self._ask(f"decrypt/{key}", ciphertext=envelope.wrapped)
         try:
-            return AESGCM(base64.b64decode(opened["plaintext"])).decrypt(
-                envelope.nonce, envelope.content, about
-            )
-        except (InvalidTag, ValueError):
+            return envelope.unseal(base64.b64decode(opened["plaintext"]), about)
+        except ValueError:
             raise DataError(f"an envelope of the key {key} was changed, or is about something else") from None
 
     def rewrap(self, key: str, envelope: Envelope) -> Envelope:
@@ -86,7 +69,7 @@ class Transit:
     def has(self, key: str) -> bool:
         """Whether there is a *key* of that name."""
         try:
-            self._vault.ask(lambda client: client.adapter.get(f"/v1/{self._mount}/keys/{key}"))
+            self._read(key)
         except Missing:
             return False
         return True
@@ -100,10 +83,16 @@ class Transit:
 
     def public_key(self, key: str) -> dict[int, bytes]:
         """The Ed25519 public key (32 bytes) of each version of *key*: with it anybody verifies."""
-        found = self._vault.ask(lambda client: client.adapter.get(f"/v1/{self._mount}/keys/{key}"))["data"]
+        found = self._read(key)
         if found["type"] != "ed25519":
             raise VaultFailed(f"{self._mount}/keys/{key} is of type {found['type']}, which does not sign so")
         return {int(number): base64.b64decode(each["public_key"]) for number, each in found["keys"].items()}
+
+    def _read(self, key: str) -> dict[str, Any]:
+        """What Vault says of *key*."""
+        path = f"/v1/{self._mount}/keys/{key}"
+        found: dict[str, Any] = self._vault.ask(lambda client: client.adapter.get(path))["data"]
+        return found
 
     def _is_valid(self, key: str, content: bytes, **said: str) -> bool:
         return bool(self._ask(f"verify/{key}", input=_text(content), **said)["valid"])

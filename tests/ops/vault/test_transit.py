@@ -9,9 +9,10 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from msgspec.structs import replace
 
+from nicegold_ops.envelope import Envelope
 from nicegold_ops.errors import DataError
 from nicegold_ops.vault.api import Denied, Unavailable, VaultFailed
-from nicegold_ops.vault.transit import Envelope, Transit
+from nicegold_ops.vault.transit import Transit
 from nicegold_ops.vault.vault import Vault
 from tests.services.openbao import OpenBao
 
