@@ -88,9 +88,9 @@ def _next(connection: sa.Connection, payload: bytes, time: int, key: MacKey | No
     }
 
 
-def stored(store: sa.Engine, after: int = -1) -> list[Block]:
-    """The actions after the one of the number *after*, as they are stored."""
-    query = sa.select(*_COLUMNS).where(actions.c.number > after).order_by(actions.c.number)
+def stored(store: sa.Engine, after: int = -1, *, limit: int | None = None) -> list[Block]:
+    """The actions after the one of the number *after*, *limit* at most, as they are stored."""
+    query = sa.select(*_COLUMNS).where(actions.c.number > after).order_by(actions.c.number).limit(limit)
     with readable(store), store.connect() as connection:
         return [Block(*row) for row in connection.execute(query)]
 

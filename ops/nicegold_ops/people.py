@@ -17,10 +17,11 @@ import sqlalchemy as sa
 from nicegold_ops.actions import CHAIN, Action, Sealed, action_of, read, record
 from nicegold_ops.audit.keys import mac_keys_of
 from nicegold_ops.audit.settings import AuditSettings
+from nicegold_ops.audit.transit import transit_of
 from nicegold_ops.chain import MacKey
 from nicegold_ops.config import Settings
 from nicegold_ops.envelope import new_key, seal
-from nicegold_ops.errors import ConfigurationError, DataError
+from nicegold_ops.errors import DataError
 from nicegold_ops.secrets import Secrets
 from nicegold_ops.vault.api import VaultFailed
 from nicegold_ops.vault.transit import Transit
@@ -150,7 +151,10 @@ class People:
 
     def id_of(self, name: str) -> str:
         """The id of the person of that *name*, who is put on record if nobody has it."""
-        found = next((each.id for each in self.known() if each.name == name), None)
+        return self._id_among(self.known(), name)
+
+    def _id_among(self, known: list[Person], name: str) -> str:
+        found = next((each.id for each in known if each.name == name), None)
         if found is not None:
             return found
         person = f"person-{self._draw()}"
@@ -180,21 +184,18 @@ class People:
 
         Raises DataError where nobody is called so, or it is on record already.
         """
-        person = self._find(who)
+        known = self.known()
+        person = next((each for each in known if who in (each.id, each.name)), None)
+        if person is None:
+            raise DataError(f'there is no "{who}" on record; `nicegold audit people` shows who is')
         if person.erased:
             raise DataError(f"the name of {person.id} was erased already")
         # Somebody may erase their own name.
-        actor = person.id if by in (person.id, person.name) else self.id_of(by)
+        actor = person.id if by in (person.id, person.name) else self._id_among(known, by)
         # What is on record is true: who is stopped between the two does it again, by the id.
         self._keyring.destroy(person.id)
         self._record(Action(time=self._wall(), action=_ERASED, subject=actor, about=person.id, reason=why))
         return person.id
-
-    def _find(self, who: str) -> Person:
-        for each in self.known():
-            if who in (each.id, each.name):
-                return each
-        raise DataError(f'there is no "{who}" on record; `nicegold audit people` shows who is')
 
     def _name(self, person: str, sealed: Sealed) -> str | None:
         try:
@@ -224,11 +225,7 @@ def people_of(
 def _keyring(state: Path, audit: AuditSettings | None, secrets: Secrets) -> Keyring:
     if audit is None or audit.transit_people is None:
         return InFolder(state / FOLDER)
-    if secrets.vault is None:
-        raise ConfigurationError(
-            "[audit] transit_people is in Vault; add a table [vault] that says where that is"
-        )
-    return InVault(Transit(secrets.vault, audit.transit_mount), audit.transit_people)
+    return InVault(transit_of(audit, secrets, "transit_people"), audit.transit_people)
 
 
 _KNOWN = "subject.registered"

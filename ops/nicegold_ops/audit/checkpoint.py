@@ -138,10 +138,13 @@ class Notary:
 
 def ends(store: sa.Engine) -> Iterator[Chain]:
     """Where each chain ends now."""
-    for place in chains(store):
-        last = first_of(store, place.find("number", "digest").order_by(place.table.c.number.desc()))
-        if last is not None:
-            yield Chain(place.writer, last.number, bytes(last.digest).hex())
+    places = list(chains(store))
+    with readable(store), store.connect() as connection:
+        for place in places:
+            newest = place.find("number", "digest").order_by(place.table.c.number.desc()).limit(1)
+            last = connection.execute(newest).first()
+            if last is not None:
+                yield Chain(place.writer, last.number, bytes(last.digest).hex())
 
 
 def open_ends(store: sa.Engine, signed: Iterable[Signed]) -> list[str]:

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from nicegold import Secret
 from nicegold_ops.audit.settings import AuditSettings
+from nicegold_ops.audit.transit import transit_of
 from nicegold_ops.chain import MacKey
 from nicegold_ops.errors import ConfigurationError, DataError
 from nicegold_ops.secrets import Secrets
@@ -75,11 +76,7 @@ def mac_keys_of(settings: AuditSettings | None, secrets: Secrets) -> MacKeys | N
         return OfSecret(_long(secrets.of("[audit] mac_key", settings.mac_key)))
     if settings.transit_mac_key is None:
         return None
-    if secrets.vault is None:
-        raise ConfigurationError(
-            "[audit] transit_mac_key is in Vault; add a table [vault] that says where that is"
-        )
-    return InVault(Transit(secrets.vault, settings.transit_mount), settings.transit_mac_key)
+    return InVault(transit_of(settings, secrets, "transit_mac_key"), settings.transit_mac_key)
 
 
 def _long(secret: Secret) -> Secret:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from functools import cache, partial
 from typing import Any, Protocol
 
 import msgspec
@@ -77,18 +78,19 @@ def _proof(store: sa.Engine, run: Run, copy: Copy | None, keys: MacKeys | None, 
 
 
 def _deeds(store: sa.Engine, copy: Copy | None, keys: MacKeys | None) -> Proof:
-    count = 0
-    codes: int | None = 0
+    place, count, coded = chain_of(CHAIN), 0, 0
+    # Vault is asked for it: once for each that was used.
+    key_of = None if keys is None else cache(partial(keys.named, writer=CHAIN))
     try:
         for block in actions.read(store):
             count = block.number + 1
-            if block.mac_key and keys is not None:
-                _refuse_other_code(chain_of(CHAIN), block, keys.named(block.mac_key, CHAIN))
             if block.mac_key:
-                codes = None if keys is None or codes is None else codes + 1
+                coded += 1
+                if key_of is not None:
+                    _refuse_other_code(place, block, key_of(block.mac_key))
     except NicegoldError as error:
         return Proof(CHAIN, count, fault=str(error))
-    found = Proof(CHAIN, count, codes=codes)
+    found = Proof(CHAIN, count, codes=None if coded and keys is None else coded)
     return found if copy is None else _compared(found, deeds(store), copy)
 
 

@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from nicegold import Secret
 from nicegold_ops.audit.settings import AuditSettings
+from nicegold_ops.audit.transit import transit_of
 from nicegold_ops.errors import ConfigurationError
 from nicegold_ops.secrets import Secrets
 from nicegold_ops.vault.transit import Transit
@@ -104,11 +105,8 @@ def signer_of(settings: AuditSettings, secrets: Secrets) -> PrivateKey | InVault
             return PrivateKey(secrets.of("[audit] signing_key", settings.signing_key))
         except ConfigurationError as error:
             raise ConfigurationError(f"[audit] signing_key {error}") from None
-    if secrets.vault is None or settings.transit_key is None:
-        raise ConfigurationError(
-            "[audit] transit_key is in Vault; add a table [vault] that says where that is"
-        )
-    return InVault(Transit(secrets.vault, settings.transit_mount), settings.transit_key)
+    assert settings.transit_key is not None  # noqa: S101  # its settings see to it
+    return InVault(transit_of(settings, secrets, "transit_key"), settings.transit_key)
 
 
 def _fits(key: Ed25519PublicKey, content: bytes, signature: str) -> bool:

@@ -40,6 +40,7 @@ def pages(store: sa.Engine, reader: str) -> Iterator[Page]:
     with store.connect() as connection:
         events = runs_behind(connection, reader)
         blocks = runs_with_calls_behind(connection, _CALLS.format(reader))
+        done_with = cursor_of(connection, reader, CHAIN)
     for run, cursor in events.items():
         yield _events(store, reader, run, cursor)
     for run, cursor in blocks.items():
@@ -47,9 +48,7 @@ def pages(store: sa.Engine, reader: str) -> Iterator[Page]:
         found = blocks_of(store, run, cursor - 1, limit=BLOCKS)
         documents = [document for block in found for document in of_calls(block)]
         yield Page(_CALLS.format(reader), run, found[-1].number + 1, documents)
-    with store.connect() as connection:
-        cursor = cursor_of(connection, reader, CHAIN)
-    deeds = list(actions.stored(store, cursor - 1))[:EVENTS]
+    deeds = actions.stored(store, done_with - 1, limit=EVENTS)
     if deeds:
         yield Page(reader, CHAIN, deeds[-1].number + 1, [of_action(each) for each in deeds])
 

@@ -9,17 +9,20 @@ from contextlib import contextmanager
 import click
 
 from nicegold_ops.app import journal_of
-from nicegold_ops.commands._runs import secrets_of
+from nicegold_ops.commands._runs import opened_with, secrets_of
 from nicegold_ops.config import Settings
 from nicegold_ops.journal import open_journal
 from nicegold_ops.people import People, people_of
 
 
 @contextmanager
-def people_at(settings: Settings) -> Iterator[People]:
-    """Everybody who is on record where *settings* say that runs are; the store is made if it is not there."""
+def people_at(settings: Settings, *, make: bool = False) -> Iterator[People]:
+    """Everybody who is on record where *settings* say that runs are.
+
+    With *make*, the store is made if it is not there; without, that raises DataError.
+    """
     with secrets_of(settings) as secrets:
-        store = open_journal(journal_of(settings, secrets))
+        store = open_journal(journal_of(settings, secrets)) if make else opened_with(settings, secrets)
         try:
             yield people_of(settings, secrets, store)
         finally:

@@ -34,7 +34,7 @@ def command(config: Path, overrides: tuple[str, ...], by: str, why: str, json_to
     before = approval_in(settings.run.state / FILE)
     changed = list(changes(before, settings)) if before is not None else []
     approval = approval_of(settings, why, time.time_ns())
-    with people_at(settings) as people:
+    with people_at(settings, make=True) as people:
         was = "" if before is None else before.digest
         person = people.did(by, "approval.granted", reason=why, before=was, after=approval.digest)
     approval = replace(approval, subject=person)

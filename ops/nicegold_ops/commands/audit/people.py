@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import click
@@ -11,10 +9,9 @@ from rich.console import RenderableType
 
 from nicegold_ops.commands._options import config_option, json_option
 from nicegold_ops.commands._output import answer, facts, moment, table
-from nicegold_ops.commands._people import login_name
-from nicegold_ops.commands._runs import opened, secrets_of
+from nicegold_ops.commands._people import login_name, people_at
 from nicegold_ops.config import load
-from nicegold_ops.people import People, Person, people_of
+from nicegold_ops.people import Person
 
 
 @click.command()
@@ -25,7 +22,7 @@ def people(config: Path, json_to: Path | None) -> None:
 
     Their names are read with keys that are not in the store: in Vault, or in the state folder.
     """
-    with _people(config) as everybody:
+    with people_at(load(config)) as everybody:
         known = everybody.known()
     answer(known, json_to, *_shown(known))
 
@@ -42,20 +39,9 @@ def erase(who: str, by: str | None, why: str, config: Path, json_to: Path | None
     Its key is destroyed. What they did stays on record under their id, and all chains are as sound as before.
     That it was erased goes on record too; do not say the name in --why.
     """
-    with _people(config) as everybody:
+    with people_at(load(config)) as everybody:
         person = everybody.erase(who, by or login_name(), why)
     answer({"id": person}, json_to, facts(("erased", f"the name of {person}")))
-
-
-@contextmanager
-def _people(config: Path) -> Iterator[People]:
-    settings = load(config)
-    store = opened(settings)
-    try:
-        with secrets_of(settings) as secrets:
-            yield people_of(settings, secrets, store)
-    finally:
-        store.dispose()
 
 
 def _shown(known: list[Person]) -> list[RenderableType]:
