@@ -81,8 +81,6 @@ class App:
     fence: Fence | None = None
     #: Reads how plugins are called, in a session.
     witness: Witness | None = None
-    #: Notes what is done beside its calls, where there is a trace store.
-    beside: BesideLog | None = None
     #: Sends what goes wrong in a session, where it is asked for.
     errors: Errors | None = None
     #: Where the last live run ended, and this one goes on.
@@ -167,9 +165,8 @@ def bootstrap(
         keys = mac_keys_of(settings.audit, secrets) if leaves else None
         key = None if keys is None else keys.newest(run.run)
         log = CallLog(run.run, key)
-        beside = BesideLog(telemetry.cause) if leaves and settings.traces is not None else None
-        witness = _witness(settings, run, telemetry, log, secrets, errors, store, beside) if leaves else None
-        journal = _journal(store, run, telemetry, again, fence, log, key, beside)
+        witness = _witness(settings, run, telemetry, log, secrets, errors, store) if leaves else None
+        journal = _journal(store, run, telemetry, again, fence, log, key, witness)
         secrets.keep()
         undo.pop_all()
     portfolio = Portfolio(account, settings.instruments)
@@ -214,7 +211,6 @@ def bootstrap(
         resolve=resolve,
         fence=fence,
         witness=witness,
-        beside=beside,
         errors=errors,
         resumed=resumed,
     )
@@ -276,7 +272,6 @@ def _witness(
     secrets: Secrets,
     errors: Errors | None,
     store: sa.Engine,
-    beside: BesideLog | None,
 ) -> Witness:
     """Nobody asked for traces: then it keeps what goes on record."""
     traces = settings.traces
@@ -290,7 +285,7 @@ def _witness(
         budget=budget,
         tracer=tracer,
         errors=errors,
-        beside=beside,
+        beside=None if tracer is None else BesideLog(telemetry.cause),
         story=Story(run.run),
     )
     telemetry.watch_losses(
@@ -332,7 +327,7 @@ def _journal(
     fence: Fence | None,
     log: CallLog,
     key: MacKey | None,
-    beside: BesideLog | None,
+    witness: Witness | None,
 ) -> Journal:
     """With tables where somebody looks at the run while it goes on; others are made when they are wanted."""
     if run.mode not in LEAVES:
@@ -347,7 +342,7 @@ def _journal(
         wall=telemetry.wall,
         calls=log,
         key=key,
-        committed=None if beside is None else beside.committed,
+        committed=None if witness is None or witness.beside is None else witness.beside.committed,
     )
 
 

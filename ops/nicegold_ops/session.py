@@ -459,8 +459,8 @@ def _consume(
 
 def _note(app: App, source: str, since: int) -> None:
     """The input that was just handled came from *source* at *since*."""
-    if app.beside is not None:
-        app.beside.received(source, since)
+    if app.witness is not None and app.witness.beside is not None:
+        app.witness.beside.received(source, since)
 
 
 def _withdraw(app: App, failure: StoreFailed) -> None:

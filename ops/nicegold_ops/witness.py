@@ -51,6 +51,8 @@ class Witness:
         beside: BesideLog | None = None,
         story: Story | None = None,
     ) -> None:
+        #: Notes what is done beside the calls, where there is a trace store.
+        self.beside = beside
         #: Looks that failed; events that were told when too many waited.
         self.failed = self.unheard = 0
         self._cycles = cycles
@@ -59,7 +61,6 @@ class Witness:
         self._budget = round(budget * 1e9)
         self._tracer = tracer
         self._errors = errors
-        self._beside = beside
         self._story = story
         self._told: deque[tuple[int, Event]] = deque()
         self._rested = 0
@@ -122,7 +123,7 @@ class Witness:
                     self._errors.tell(cause, events)
             if self._story is not None:
                 self._story.tell(told)
-            beside = {} if self._beside is None else self._beside.until(done)
+            beside = {} if self.beside is None else self.beside.until(done)
             for cycle in self._cycles.take(done, told, thoroughly=thoroughly):
                 if cycle.cause in told or any(call.duration > self._budget for call in cycle.calls):
                     self._log.put(cycle)

@@ -155,14 +155,10 @@ def _keep_out_fills(url: str, namespace: str) -> None:
     client.create(index=name, id="first", document={"@timestamp": "2026-11-28T00:00:00Z"})
 
 
-def _firing(server: Prometheus) -> set[str]:
-    return {labels["alertname"] for labels, _ in server.query('ALERTS{alertstate="firing"}')}
-
-
 def _until_told(person: Receiver, server: Prometheus) -> None:
     def missing() -> set[str]:
         told = person.firing("/pager") & PAGES | person.firing("/tickets") & TICKETS
-        return (PAGES | TICKETS) - told | INHIBITED - _firing(server)
+        return (PAGES | TICKETS) - told | INHIBITED - server.firing()
 
     until(lambda: not missing(), lambda: f"not told, or do not fire: {sorted(missing())}", _SLOWEST)
 
@@ -204,7 +200,7 @@ def test_what_goes_wrong_beside_trading_is_told_to_whom_it_concerns(tmp_path: Pa
             lambda: f"nothing is there for {unanswered(server, asked)}",
         )
         until(lambda: server.query("nicegold_audit_outbox_records == 0") != [], "nothing has arrived")
-        until(lambda: "NicegoldAuditRejected" in _firing(server), "nothing is refused", _SLOWEST)
+        until(lambda: "NicegoldAuditRejected" in server.firing(), "nothing is refused", _SLOWEST)
         borrower.rush()
         node.stop()
         bao.seal()

@@ -16,7 +16,7 @@ from nicegold_ops.telemetry import Telemetry
 from tests.alerts.wreck import Script, wrecked
 from tests.dashboards.panels import queries, unanswered
 from tests.services.alertmanager import alertmanager, receiver
-from tests.services.prometheus import Prometheus, deployed, prometheus, until
+from tests.services.prometheus import deployed, prometheus, until
 
 pytestmark = pytest.mark.slow
 
@@ -83,10 +83,6 @@ def trading(app: App, script: Script) -> Iterator[list[BaseException]]:
         thread.join(30)
 
 
-def firing(server: Prometheus) -> set[str]:
-    return {labels["alertname"] for labels, _ in server.query('ALERTS{alertstate="firing"}')}
-
-
 def test_what_goes_wrong_is_told_to_whom_it_concerns(tmp_path: Path):
     script = Script()
     app = wrecked(tmp_path / "state", script)
@@ -121,7 +117,7 @@ def test_what_goes_wrong_is_told_to_whom_it_concerns(tmp_path: Path):
         fired = set(early)
 
         def missing() -> set[str]:
-            fired.update(firing(server))
+            fired.update(server.firing())
             return FIRED - LAST - fired
 
         until(lambda: not missing(), lambda: f"not all fire: {sorted(missing())}", _SLOWEST)

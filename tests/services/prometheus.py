@@ -43,6 +43,10 @@ class Prometheus:
         found = json.loads(answer or b'{"data": {"result": []}}')["data"]["result"]
         return [(each["metric"], float(each["value"][1])) for each in found]
 
+    def firing(self) -> set[str]:
+        """The names of the alerts that fire."""
+        return {labels["alertname"] for labels, _ in self.query('ALERTS{alertstate="firing"}')}
+
     def targets(self) -> list[dict[str, Any]]:
         """What it scrapes, and how that went."""
         answer = self._get("/api/v1/targets") or b'{"data": {"activeTargets": []}}'

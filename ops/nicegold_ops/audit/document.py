@@ -35,6 +35,16 @@ class Kind(NamedTuple):
     type: str = "info"
     outcome: str = "success"
 
+    @property
+    def said(self) -> Document:
+        """The same by ECS's names."""
+        return {
+            "event.category": [self.category],
+            "event.type": [self.type],
+            "event.action": self.action,
+            "event.outcome": self.outcome,
+        }
+
 
 #: By the topic of an event.
 KINDS = {
@@ -133,10 +143,7 @@ def of_event(told: Told, parents: Mapping[str, str]) -> Document:
     cycle = trace_id(message.run, message.cause) if message.cause else ""
     document = {
         **_head(message.run, message.run, str(message.sequence), message.created_at),
-        "event.category": [kind.category],
-        "event.type": [kind.type],
-        "event.action": kind.action,
-        "event.outcome": kind.outcome,
+        **kind.said,
         "event.sequence": message.sequence,
         "event.hash": hashlib.sha256(message.payload).hexdigest(),
         "event.original": message.payload.decode(),
@@ -177,10 +184,7 @@ def of_action(block: Block) -> Document:
     kind = DEEDS.get(action.action, Kind(action.action, category="configuration", type="change"))
     document = {
         **_head(action.run, CHAIN, str(block.number), block.created_at),
-        "event.category": [kind.category],
-        "event.type": [kind.type],
-        "event.action": kind.action,
-        "event.outcome": kind.outcome,
+        **kind.said,
         "event.sequence": block.number,
         "event.hash": block.digest.hex(),
         "event.original": block.payload.decode(),

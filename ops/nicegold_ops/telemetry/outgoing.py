@@ -5,10 +5,11 @@ Nothing here needs OpenTelemetry. `requests.py` makes spans of it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Protocol, TypeAlias
 
+#: Attributes of a span.
 Said: TypeAlias = dict[str, str | int | float | bool]
 
 
@@ -21,9 +22,7 @@ class Outgoing(Protocol):
     def failed(self, kind: str) -> None:
         """The work at hand has failed, although it goes on and each request may have been answered."""
 
-    def request(
-        self, name: str, said: Mapping[str, str | int | float | bool]
-    ) -> AbstractContextManager[Said]:
+    def request(self, name: str, said: Said) -> AbstractContextManager[Said]:
         """One request; what is put into the answer is said of it too, by OpenTelemetry's names."""
 
 
@@ -41,7 +40,7 @@ class Relay:
             self.to.failed(kind)
 
     @contextmanager
-    def request(self, name: str, said: Mapping[str, str | int | float | bool]) -> Iterator[Said]:
+    def request(self, name: str, said: Said) -> Iterator[Said]:
         if self.to is None:
             yield {}
             return

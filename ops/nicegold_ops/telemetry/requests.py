@@ -5,7 +5,7 @@ What is done for one purpose is a span above them. Purposes for which nothing wa
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
@@ -56,7 +56,7 @@ class Requests:
             purpose.failed = kind
 
     @contextmanager
-    def request(self, name: str, said: Mapping[str, str | int | float | bool]) -> Iterator[Said]:
+    def request(self, name: str, said: Said) -> Iterator[Said]:
         purpose, more, began, failed = self._purpose.get(), Said(), self._wall(), ""
         try:
             yield more
@@ -87,7 +87,7 @@ class Requests:
         name: str,
         context: SpanContext,
         parent: SpanContext | None,
-        said: Mapping[str, str | int | float | bool],
+        said: Said,
         began: int,
         failed: str,
         kind: SpanKind = SpanKind.CLIENT,

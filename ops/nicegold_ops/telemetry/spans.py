@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from importlib.metadata import version
 from itertools import groupby
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import Event as SpanEvent
@@ -25,9 +25,9 @@ from nicegold.orders import advance
 from nicegold_ops.telemetry.beside import NOTHING, Beside
 from nicegold_ops.telemetry.cycles import Cycle
 from nicegold_ops.telemetry.flight import Call
+from nicegold_ops.telemetry.outgoing import Said
 from nicegold_ops.trace import span_id, trace_id
 
-_Attributes: TypeAlias = dict[str, str | int | float | bool]
 SCOPE = InstrumentationScope("nicegold", version("nicegold"))
 SAMPLED = TraceFlags(TraceFlags.SAMPLED)
 #: What a plugin does to reach somebody else.
@@ -151,7 +151,7 @@ class Spans:
         mode: str,
         kinds: Callable[[str], str],
         wall: Callable[[], int],
-        database: _Attributes,
+        database: Said,
     ) -> None:
         self._run = run
         self._mode = mode
@@ -302,7 +302,7 @@ class Spans:
         *,
         context: SpanContext,
         times: tuple[int, int],
-        attributes: _Attributes,
+        attributes: Said,
         parent: SpanContext | None = None,
         kind: SpanKind = SpanKind.INTERNAL,
         events: list[SpanEvent] | None = None,
@@ -348,7 +348,7 @@ def _name(event: Event) -> str:
     return f"nicegold.{type(event).__name__}"
 
 
-def _attributes(event: Any) -> _Attributes:
+def _attributes(event: Any) -> Said:
     """What is said of *event*, by FIX's words; numbers as text, as they are exact."""
     match event:
         case Vetoed():

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from opentelemetry.sdk.trace import ReadableSpan
 
-from nicegold_ops.telemetry.outgoing import Relay
+from nicegold_ops.telemetry.outgoing import Relay, Said
 from nicegold_ops.telemetry.requests import Requests
 from nicegold_ops.telemetry.spans import resource
 from tests.ops.commandline import Shell, market_in
@@ -19,7 +19,7 @@ from tests.services.jaeger import Jaeger, jaeger
 from tests.services.openbao import OpenBao, openbao
 from tests.services.prometheus import until
 
-UNKNOWN = {"http.request.method": "GET"}
+UNKNOWN: Said = {"http.request.method": "GET"}
 
 
 @pytest.fixture
