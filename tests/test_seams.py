@@ -47,6 +47,7 @@ SEAMS = (
     # What is told of a run: it never changes what is decided.
     Seam("nicegold_ops.telemetry.flight", "disk", "a ring in a mapped file, which survives the process"),
     Seam("nicegold_ops.telemetry.logs", "disk", "the log's file"),
+    Seam("nicegold_ops.telemetry.logs", "threading.Thread", "waits for who reads the log"),
     Seam("nicegold_ops.telemetry.tracer", "threading.Thread", "nobody waits for the trace store"),
     Seam("nicegold_ops.telemetry.errors", "threading.Thread", "nobody waits for who is sent errors"),
     Seam("nicegold_ops.telemetry.errors", "time.monotonic", "how often one error is sent"),

@@ -30,11 +30,14 @@ from nicegold_ops.errors import ConfigurationError
 from nicegold_ops.journal import Run, payloads
 from nicegold_ops.session import paper
 from nicegold_ops.telemetry import Telemetry
+from nicegold_ops.telemetry import logs as log_module
 from nicegold_ops.telemetry.flight import FILE, FlightError
 from nicegold_ops.telemetry.logs import ROOT, Logs, logger
+from nicegold_ops.vault.settings import VaultSettings
 from nicegold_plugins.brokers.paper import Paper
 from nicegold_plugins.notifiers.log import Log
 from tests.ops.telemetry.children import child, ended
+from tests.ops.telemetry.pipes import pipe
 
 pytestmark = pytest.mark.slow
 
@@ -134,10 +137,19 @@ PLUGINS: dict[str, tuple[type, dict[str, Any]]] = {
 }
 
 
-def lived(folder: Path, *, begins: Deed = nothing, breaks: Deed = nothing, ends: Deed = nothing) -> bytes:
+def lived(
+    folder: Path,
+    *,
+    begins: Deed = nothing,
+    breaks: Deed = nothing,
+    ends: Deed = nothing,
+    vault: VaultSettings | None = None,
+    **run: Any,
+) -> bytes:
     """What is on record of the session in *folder*; *breaks* happens on its way."""
     settings = Settings(
-        run=RunSettings(mode="paper", cash=ACCOUNT.cash, currency=ACCOUNT.currency, state=folder),
+        run=RunSettings(mode="paper", cash=ACCOUNT.cash, currency=ACCOUNT.currency, state=folder, **run),
+        vault=vault,
         instruments={GOLD.symbol: GOLD},
         plugins=tuple(
             PluginSettings(name=name, use=name, values=values, place="", plugin=each)
@@ -327,8 +339,20 @@ def test_a_log_on_a_full_disk_changes_nothing(expected, tmp_path, capsys):
         assert expected == lived(tmp_path)
     finally:
         logs.close()
-    assert logs.unwritten[0] > 0
+    assert logs.lost["unwritable"] > 0
     assert "" == capsys.readouterr().err
+
+
+def test_a_log_that_nobody_reads_changes_nothing(expected, tmp_path, monkeypatch):
+    monkeypatch.setattr(log_module, "_MOST_LINES", 100)
+    monkeypatch.setattr(log_module, "_PATIENCE", 0.0)
+    with pipe() as (_, stream):
+        logs = Logs(stream=stream)
+        try:
+            assert expected == lived(tmp_path)
+        finally:
+            logs.close()
+    assert logs.lost["unread"] > 0
 
 
 class Raises(logging.Handler):

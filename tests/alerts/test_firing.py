@@ -89,8 +89,8 @@ def test_what_goes_wrong_is_told_to_whom_it_concerns(tmp_path: Path):
     # A target that has no books: what the alerts need is absent there.
     idle = Telemetry(tmp_path / "idle", "idle")
     targets = [f"127.0.0.1:{each.serve('127.0.0.1', 0, app.liveness)}" for each in (app.telemetry, idle)]
-    unwritten, early = [0], {"NicegoldMarginExhausted", "NicegoldOrderUnacked"}
-    app.telemetry.watch_log(unwritten)
+    lost, early = {"unwritable": 0}, {"NicegoldMarginExhausted", "NicegoldOrderUnacked"}
+    app.telemetry.watch_log(lost)
 
     with (
         receiver() as person,
@@ -111,7 +111,7 @@ def test_what_goes_wrong_is_told_to_whom_it_concerns(tmp_path: Path):
             _SLOWEST,
         )
         assert [] == unanswered(server, [each for each in queries() if each.is_live])
-        unwritten[0] = 5
+        lost["unwritable"] = 5
         script.flood.set()
 
         fired = set(early)

@@ -122,11 +122,16 @@ def session(seconds: float) -> Iterator[Sample]:
     """Samples of `nicegold run` for so many *seconds*."""
     with scratch() as folder:
         command = [NICEGOLD, *arguments(Path(folder), seconds)]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as run:
+        # Its log goes to a file: of a pipe that nobody reads, thousands of lines would wait.
+        log = Path(folder) / "log"
+        with (
+            log.open("w") as said,
+            subprocess.Popen(command, stdout=subprocess.PIPE, stderr=said, text=True) as run,
+        ):
             yield from _sampled(run)
-            said = run.communicate()[1]
+            run.communicate()
         if run.returncode:
-            raise SessionFailed(f"nicegold run ended with {run.returncode}: {said[-1000:]}")
+            raise SessionFailed(f"nicegold run ended with {run.returncode}: {log.read_text()[-1000:]}")
 
 
 def arguments(folder: Path, seconds: float) -> list[str]:

@@ -86,7 +86,7 @@ def command(
     stream = None if out.is_terminal else sys.stderr
     with logged(folder, settings.run, stream) as logs, stop_on_signals() as stop:
         app = begin(watched(settings), begun)
-        app.telemetry.watch_log(logs.unwritten)
+        app.telemetry.watch_log(logs.lost)
         logs.trace = app.telemetry.trace
         said = {"halt.lifted": lift_halt, "venue.adopted": adopt}
         with _closed(app):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from importlib.metadata import entry_points
 from pathlib import Path
 from threading import get_ident
@@ -179,9 +180,9 @@ class Telemetry:
         """Show how much waits in the queue *name* at each scrape."""
         self._collector.queues[name] = depth
 
-    def watch_log(self, unwritten: list[int]) -> None:
-        """Show how many lines of the log are *unwritten*, a cell."""
-        self.watch_losses({("log", "unwritable"): lambda: unwritten[0]})
+    def watch_log(self, lost: Mapping[str, int]) -> None:
+        """Show how many lines of the log are *lost*, by reason."""
+        self.watch_losses({("log", reason): partial(lost.__getitem__, reason) for reason in lost})
 
     def beat(self, component: str) -> None:
         """*component* has completed a piece of its work."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Callable, Mapping, MutableMapping
@@ -16,7 +17,8 @@ from datetime import UTC, datetime
 from io import FileIO, TextIOWrapper
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
-from typing import Any, TextIO, cast
+from queue import SimpleQueue
+from typing import Any, TextIO, TypeAlias, cast
 
 import msgspec
 import structlog
@@ -31,6 +33,13 @@ ECS = "9.0.0"
 
 #: Loggers of this name and below it are ours.
 ROOT = "nicegold"
+
+#: Lines that wait for a reader, and seconds that the end waits for them.
+_MOST_LINES, _PATIENCE = 10_000, 2.0
+
+
+#: How many, by reason.
+Lost: TypeAlias = dict[str, int]
 
 
 class Logs:
@@ -52,17 +61,17 @@ class Logs:
         kept: int = 10,
         wall: Callable[[], int] = time.time_ns,
     ) -> None:
-        #: How many lines could not be written, of a full disk or a closed pipe.
-        self.unwritten = [0]
+        #: Lines that were lost, by reason: of a full disk or a closed pipe; because who reads has stopped to.
+        self.lost: Lost = {"unwritable": 0, "unread": 0}
         #: Tells which trace a line belongs to, "" for none; asked on the thread that logs.
         self.trace: Callable[[], str] = str
         self._handlers: list[_Stream | _File] = []
         stamp = _stamp(wall)
         if file is not None:
-            self._add(_opened(file, size, kept, self.unwritten), [stamp, self._traced, _to_ecs, _to_json])
+            self._add(_opened(file, size, kept, self.lost), [stamp, self._traced, _to_ecs, _to_json])
         if stream is not None:
             final: list[Processor] = [_console()] if stream.isatty() else [self._traced, _to_ecs, _to_json]
-            self._add(_Stream(stream, self.unwritten), [stamp, *final])
+            self._add(_Stream(stream, self.lost), [stamp, *final])
         self._logger = logging.getLogger(ROOT)
         self._logger.handlers[:] = self._handlers
         self._logger.setLevel(level)
@@ -106,34 +115,80 @@ class Logs:
 
 
 class _Counting(logging.Handler):
-    """Lines that are not taken are counted in *unwritten*, and nothing else happens."""
+    """Lines that are not taken are counted in *lost*, and nothing else happens."""
 
-    unwritten: list[int]
+    lost: Lost
 
     def handleError(self, record: logging.LogRecord) -> None:
-        self.unwritten[0] += 1
+        self.lost["unwritable"] += 1
 
 
-class _Stream(_Counting, logging.StreamHandler[TextIO]):
-    """Lines to *stream*."""
+class _Stream(_Counting):
+    """Lines to *stream*, written by a thread of their own.
 
-    def __init__(self, stream: TextIO, unwritten: list[int]) -> None:
-        super().__init__(stream)
-        self.unwritten = unwritten
+    Whoever reads it, a pipe or a terminal, may stop to, and then nobody else waits: so many lines are kept.
+    """
+
+    def __init__(self, stream: TextIO, lost: Lost) -> None:
+        super().__init__()
+        self.lost = lost
+        self._stream, self._has_reader = stream, False
+        # What is no file is in memory, and nobody reads it slowly.
+        with suppress(OSError, ValueError, AttributeError):
+            # With a buffer, a thread that waits would have its lock, which the end of the process wants too.
+            self._stream, self._has_reader = _unbuffered(stream.fileno()), True
+        self._lines: SimpleQueue[str | None] = SimpleQueue()
+        self._thread: threading.Thread | None = None
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            line = self.format(record) + "\n"
+            if not self._has_reader:
+                self._write(line)
+            elif self._lines.qsize() < _MOST_LINES:
+                self._lines.put(line)
+                self._begin()
+            else:
+                self.lost["unread"] += 1
+        except Exception:
+            self.handleError(record)
 
     def forget(self) -> None:
-        """A thread of our parent's may be in the middle of a line: its buffer is locked for ever."""
-        # A stream that is no file has no such lock.
-        with suppress(OSError, ValueError, AttributeError):
-            self.stream = _unbuffered(self.stream.fileno())
+        """A child has no such thread, and may end at any line: it waits by itself."""
+        self._has_reader = False
+
+    def close(self) -> None:
+        """Wait a little for who reads."""
+        if self._thread is not None and self._has_reader:
+            self._lines.put(None)
+            self._thread.join(_PATIENCE)
+            self.lost["unread"] += max(0, self._lines.qsize() - 1)
+        super().close()
+
+    def _begin(self) -> None:
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="log", daemon=True)
+            self._thread.start()
+
+    def _run(self) -> None:
+        while (line := self._lines.get()) is not None:
+            try:
+                self._write(line)
+            # A full disk or a closed pipe.
+            except (OSError, ValueError):
+                self.lost["unwritable"] += 1
+
+    def _write(self, line: str) -> None:
+        self._stream.write(line)
+        self._stream.flush()
 
 
 class _File(_Counting, RotatingFileHandler):
     """Lines to *file*, which is its own."""
 
-    def __init__(self, file: Path, size: int, kept: int, unwritten: list[int]) -> None:
+    def __init__(self, file: Path, size: int, kept: int, lost: Lost) -> None:
         super().__init__(file, maxBytes=size, backupCount=kept, encoding="utf-8")
-        self.unwritten = unwritten
+        self.lost = lost
 
     def _open(self) -> TextIOWrapper:
         return _unbuffered(self.baseFilename)
@@ -172,13 +227,13 @@ class _Whole(FileIO):
 def _unbuffered(file: str | int) -> TextIOWrapper:
     """A text stream to a path, or to what is open already, and stays so."""
     raw = _Whole(file, "a", closefd=isinstance(file, str))
-    return TextIOWrapper(cast(Any, raw), encoding="utf-8", write_through=True)
+    return TextIOWrapper(cast(Any, raw), encoding="utf-8", errors="backslashreplace", write_through=True)
 
 
-def _opened(file: Path, size: int, kept: int, unwritten: list[int]) -> _File:
+def _opened(file: Path, size: int, kept: int, lost: Lost) -> _File:
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        return _File(file, size, kept, unwritten)
+        return _File(file, size, kept, lost)
     except OSError as error:
         raise NicegoldError(f"{file}: the log cannot be written ({error.strerror})") from None
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import json
 import logging
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from threading import Thread
@@ -11,8 +12,10 @@ from typing import Any
 import pytest
 
 from nicegold_ops.errors import NicegoldError
+from nicegold_ops.telemetry import logs as log_module
 from nicegold_ops.telemetry.logs import Logs, logger
 from nicegold_ops.trace import span_id
+from tests.ops.telemetry.pipes import pipe
 
 #: 2026-01-05T00:00:00.123Z, and a bit.
 NOW = 1_767_571_200_123_456_789
@@ -233,7 +236,7 @@ def test_a_full_file_is_renamed_and_no_line_is_torn_lost_or_doubled(opened, tmp_
     assert 10 < len(files)
     # The last line of a file is counted by its letters.
     assert all(file.stat().st_size < 3100 for file in files)
-    assert [0] == logs.unwritten
+    assert {"unwritable": 0, "unread": 0} == logs.lost
 
 
 def test_so_many_files_are_kept_and_no_more(opened, tmp_path):
@@ -256,4 +259,40 @@ def test_where_a_file_cannot_be_renamed_it_grows(opened, tmp_path):
     assert [f"line {number}" for number in range(100)] == [
         each["message"] for each in lines((tmp_path / "log").read_text())
     ]
-    assert [0] == logs.unwritten
+    assert {"unwritable": 0, "unread": 0} == logs.lost
+
+
+def test_a_reader_that_stops_holds_up_nobody_and_what_is_lost_is_counted(tmp_path, monkeypatch):
+    monkeypatch.setattr(log_module, "_MOST_LINES", 20)
+    monkeypatch.setattr(log_module, "_PATIENCE", 0.0)
+    told = 200
+    with pipe() as (_, stream):
+        logs = Logs(file=tmp_path / "log", stream=stream, wall=lambda: NOW)
+
+        for number in range(told):
+            # A pipe holds 64 kB.
+            logger("engine").info("x" * 10_000, number=number)
+        lost_at_once = logs.lost["unread"]
+        logs.close()
+
+    assert told == len((tmp_path / "log").read_text().splitlines())
+    # Some are in the pipe, one is on its way into it, and twenty waited until the end.
+    assert told - 30 <= lost_at_once < told - 20
+    assert told - 10 <= logs.lost["unread"] < told
+
+
+def test_a_reader_that_is_slow_gets_all_of_it_in_its_order():
+    found: list[bytes] = []
+    with pipe() as (reads, stream):
+        logs = Logs(stream=stream, wall=lambda: NOW)
+
+        for number in range(200):
+            logger("engine").info("x" * 10_000, number=number)
+        reader = Thread(target=lambda: found.extend(iter(lambda: os.read(reads, 65_536), b"")))
+        reader.start()
+        logs.close()
+        stream.close()
+        reader.join(10)
+
+    assert list(range(200)) == [each["number"] for each in lines(b"".join(found).decode())]
+    assert {"unwritable": 0, "unread": 0} == logs.lost
