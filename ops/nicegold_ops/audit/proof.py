@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from functools import cache, partial
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import msgspec
 import sqlalchemy as sa
 from msgspec.structs import replace
 
 from nicegold_ops import actions, calls
-from nicegold_ops.actions import CHAIN
+from nicegold_ops.actions import CHAIN, action_of
 from nicegold_ops.audit.chains import Place, chain_of, chains_of, first_of
 from nicegold_ops.audit.document import Document
 from nicegold_ops.audit.keys import MacKeys
@@ -54,54 +55,71 @@ class Copy(Protocol):
 
 def proofs(store: sa.Engine, copy: Copy | None = None, keys: MacKeys | None = None) -> Iterator[Proof]:
     """Each run's proof, oldest first, and that of what people did, where they did something."""
-    keyed = ""
+    coded = _first_coded(store)
     for run in all_runs(store):
-        yield _proof(store, run, copy, keys, keyed)
-        keyed = run.run if run.mac_key else keyed
+        yield _proof(store, run, copy, keys, coded)
     if first_of(store, chain_of(CHAIN).find("number")) is not None:
-        yield _deeds(store, copy, keys)
+        yield _deeds(store, copy, keys, coded)
 
 
-def _proof(store: sa.Engine, run: Run, copy: Copy | None, keys: MacKeys | None, keyed: str) -> Proof:
-    """*keyed* is the last run before it whose blocks have codes."""
+class _Coded(NamedTuple):
+    """What has codes, and when it began (ns UTC)."""
+
+    name: str
+    time: int
+
+
+def _first_coded(store: sa.Engine) -> _Coded | None:
+    """The first that was written with a key: what comes later and has no codes has lost them."""
+    runs = [_Coded(run.run, run.started_at) for run in all_runs(store) if run.mac_key]
+    deeds = [
+        _Coded(f"action {each.number}", each.created_at) for each in actions.stored(store) if each.mac_key
+    ]
+    return min([*runs[:1], *deeds[:1]], key=lambda each: each.time, default=None)
+
+
+def _proof(
+    store: sa.Engine, run: Run, copy: Copy | None, keys: MacKeys | None, coded: _Coded | None
+) -> Proof:
     events = blocks = 0
     try:
         for events in _events(store, run):  # noqa: B007
             pass
         for block in calls.read(store, run.run):
             blocks = block.number + 1
-        codes = _codes_of(store, run, keys, keyed)
+        codes = _codes_of(store, run, keys, coded)
     except NicegoldError as error:
         return Proof(run.run, events, blocks, fault=str(error))
     found = Proof(run.run, events, blocks, codes)
     return found if copy is None else _compared(found, documents(store, run.run), copy)
 
 
-def _deeds(store: sa.Engine, copy: Copy | None, keys: MacKeys | None) -> Proof:
-    place, count, coded = chain_of(CHAIN), 0, 0
+def _deeds(store: sa.Engine, copy: Copy | None, keys: MacKeys | None, coded: _Coded | None) -> Proof:
+    place, count, codes = chain_of(CHAIN), 0, 0
     # Vault is asked for it: once for each that was used.
     key_of = None if keys is None else cache(partial(keys.named, writer=CHAIN))
     try:
         for block in actions.read(store):
             count = block.number + 1
-            if block.mac_key:
-                coded += 1
-                if key_of is not None:
-                    _refuse_other_code(place, block, key_of(block.mac_key))
+            if not block.mac_key:
+                # After one that has codes it comes later, whatever its clock said.
+                time = sys.maxsize if codes else action_of(block).time
+                _refuse_without(f"action {block.number}", time, coded)
+                continue
+            codes += 1
+            if key_of is not None:
+                _refuse_other_code(place, block, key_of(block.mac_key))
     except NicegoldError as error:
         return Proof(CHAIN, count, fault=str(error))
-    found = Proof(CHAIN, count, codes=None if coded and keys is None else coded)
+    found = Proof(CHAIN, count, codes=None if codes and keys is None else codes)
     return found if copy is None else _compared(found, deeds(store), copy)
 
 
-def _codes_of(store: sa.Engine, run: Run, keys: MacKeys | None, keyed: str) -> int | None:
+def _codes_of(store: sa.Engine, run: Run, keys: MacKeys | None, coded: _Coded | None) -> int | None:
     """How many of its blocks have the right code. Raises DataError at the first that has not."""
     if not run.mac_key:
-        if keyed and run.mode in LEAVES:
-            raise DataError(
-                f"run {run.run} has no codes, and {keyed} before it has: it was begun without a key in "
-                "[audit], or they were taken away"
-            )
+        if run.mode in LEAVES:
+            _refuse_without(f"run {run.run}", run.started_at, coded)
         return 0
     if keys is None:
         return None
@@ -112,6 +130,14 @@ def _codes_of(store: sa.Engine, run: Run, keys: MacKeys | None, keyed: str) -> i
                 _refuse_other_code(place, block, key)
                 count += 1
     return count
+
+
+def _refuse_without(what: str, time: int, coded: _Coded | None) -> None:
+    if coded is not None and time > coded.time:
+        raise DataError(
+            f"{what} has no codes, and {coded.name} before it has: it was written without a key in [audit], "
+            "or they were taken away"
+        )
 
 
 def _refuse_other_code(place: Place, block: Any, key: MacKey) -> None:

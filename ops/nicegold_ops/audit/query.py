@@ -66,6 +66,8 @@ class Query(msgspec.Struct, frozen=True):
         return {
             "query": {"bool": {"filter": filters, "must_not": hidden}},
             "sort": [{"@timestamp": "desc"}, {"event.sequence": "desc"}],
+            # What was sent again after a roll-over is there twice, under one id.
+            "collapse": {"field": "event.id"},
             "size": limit,
         }
 

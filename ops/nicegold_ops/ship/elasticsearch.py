@@ -21,12 +21,15 @@ from nicegold_ops.audit.fields import mapping
 from nicegold_ops.errors import NicegoldError
 from nicegold_ops.telemetry.outgoing import Relay, Said
 
-#: Bytes of a request, about; Elasticsearch's own advice is 5 to 15 MB.
-_REQUEST = 5_000_000
+#: Bytes of a request, about; Elasticsearch's own advice is 5 to 15 MB. A line or a server that cannot take
+#: so much gets half as much at each try down to the least, and *_GROWTH* more after each page that arrived.
+_REQUEST, _LEAST, _GROWTH = 5_000_000, 50_000, 150_000
 _CREATE = b'{"create":{"_id":"%s"}}'
 #: What of an answer is read: it is a tenth of all of it.
 _ANSWER = "errors,items.create.status,items.create.error,items.create.failure_store"
-_CREATED, _CONFLICT, _TOO_MANY = 201, 409, 429
+#: What is not there yet is no error; it takes both.
+_IF_THERE = "ignore_unavailable=true&allow_no_indices=true"
+_CREATED, _CONFLICT, _TOO_LARGE, _TOO_MANY = 201, 409, 413, 429
 #: A server that cannot do it now says one of these.
 _LATER = frozenset({_TOO_MANY, 502, 503, 504})
 #: Documents of a search at once; more are not given.
@@ -64,6 +67,7 @@ class AuditStream:
         self.name = f"logs-nicegold.audit-{namespace}"
         self.outgoing = outgoing or Relay()
         self._client = client
+        self._most = _REQUEST
         [node] = list(client.transport.node_pool.all())[:1]
         self._where: Said = {
             "db.system.name": "elasticsearch",
@@ -95,8 +99,13 @@ class AuditStream:
         Those that were there already count as arrived.
         """
         arrived: Counter[int] = Counter()
-        for part in _parts(documents):
-            arrived += self._send(part)
+        for part in _parts(documents, self._most):
+            try:
+                arrived += self._send(part)
+            except Busy:
+                self._most = max(_LEAST, min(self._most, sum(map(len, part))) // 2)
+                raise
+        self._most = min(_REQUEST, self._most + _GROWTH)
         return Arrived(arrived[_CREATED], arrived[_CONFLICT])
 
     def count(self, writer: str) -> int:
@@ -138,7 +147,7 @@ class AuditStream:
         """A stream that is there has the fields that it was made with, and would refuse newer ones."""
         # Where somebody gave a field another type, documents that have it are refused, and the others not.
         with suppress(Refused):
-            self._ask("PUT", f"/{self.name}/_mapping", mapping())
+            self._ask("PUT", f"/{self.name}/_mapping?{_IF_THERE}", mapping())
 
     def _put_policy(self) -> bool:
         try:
@@ -171,8 +180,11 @@ class AuditStream:
             raise Busy(f"{self.name} does not answer: {type(error).__name__}: {error.message}") from None
         except ApiError as error:
             more["http.response.status_code"] = error.meta.status
-            kind = Busy if error.meta.status in _LATER else Refused
+            kind = Busy if self._is_later(error.meta.status) else Refused
             raise kind(f"{self.name} answers {error.meta.status}: {_said(error)}{_way_out(error)}") from None
+
+    def _is_later(self, status: int) -> bool:
+        return status in _LATER or (status == _TOO_LARGE and self._most > _LEAST)
 
 
 def template(name: str, policy: str | None) -> dict[str, Any]:
@@ -188,15 +200,15 @@ def template(name: str, policy: str | None) -> dict[str, Any]:
     }
 
 
-def _parts(documents: Sequence[Document]) -> Iterator[list[bytes]]:
-    """The lines of requests of a bounded size."""
+def _parts(documents: Sequence[Document], most: int) -> Iterator[list[bytes]]:
+    """The lines of requests of about *most* bytes."""
     part: list[bytes] = []
     size = 0
     for document in documents:
         line = _encode(document)
         part += (_CREATE % document["event.id"].encode(), line)
         size += len(line)
-        if size >= _REQUEST:
+        if size >= most:
             yield part
             part, size = [], 0
     if part:

@@ -70,7 +70,8 @@ class Requests:
             parent = None if purpose is None else purpose.context
             trace = self._draw(128) if parent is None else parent.trace_id
             if purpose is not None:
-                purpose.asked, purpose.failed = True, failed or purpose.failed
+                # A request may fail and what it was for go well, as where a second login helps.
+                purpose.asked = True
             self._put([self._span(name, self._context(trace), parent, {**said, **more}, began, failed)])
 
     def _tell(self, name: str, purpose: _Purpose, began: int, failed: str) -> None:

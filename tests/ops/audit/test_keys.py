@@ -12,6 +12,7 @@ from nicegold import Secret
 from nicegold_ops.audit.keys import MacKeys, OfSecret
 from nicegold_ops.audit.proof import Proof, proofs
 from nicegold_ops.chain import MacKey
+from nicegold_ops.people import InFolder, People
 from nicegold_ops.store.place import open_store
 from tests.ops.audit.test_checkpoint import do, pem, written_anew
 from tests.ops.test_witness import lived
@@ -95,6 +96,18 @@ def test_a_run_without_codes_after_one_that_has_them_is_a_fault(store, keys):
     do(store, "UPDATE runs SET mac_key = '' WHERE run = 'second'")
 
     assert "run second has no codes, and first before it has" in faults(store, keys)["second"]
+
+
+@pytest.mark.parametrize("deed", ["", "UPDATE runs SET mac_key = ''"])
+def test_actions_without_codes_after_what_has_them_are_a_fault(store, keys, tmp_path, deed):
+    later = iter([2**61, 2**61 + 1, 0])
+    for key, action in ((keys.newest("actions"), "approval.granted"), (None, "halt.lifted")):
+        people = People(store, InFolder(tmp_path), draw=lambda: "1", wall=lambda: next(later), key=key)
+        people.did("Ana", action)
+    do(store, deed or "UPDATE actions SET mac_key = '' WHERE number = 0")
+
+    number, before = (2, "action 0") if deed else (0, "first")
+    assert f"action {number} has no codes, and {before} before it has" in faults(store, keys)["actions"]
 
 
 def test_runs_without_a_key_have_no_codes_and_no_fault(tmp_path, keys):

@@ -94,6 +94,7 @@ def test_elasticsearch_is_asked_for_the_same():
             }
         },
         "sort": [{"@timestamp": "desc"}, {"event.sequence": "desc"}],
+        "collapse": {"field": "event.id"},
         "size": 7,
     } == parse(["order:a", "action:order.*"], since="2026-11-28").body(7)
     assert [{"terms": {"event.action": ["hook.called", "hook.counted"]}}] == (

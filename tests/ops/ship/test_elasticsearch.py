@@ -9,6 +9,7 @@ import random
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ import sqlalchemy as sa
 from elasticsearch import Elasticsearch
 from opentelemetry.sdk.trace import ReadableSpan
 
+from nicegold_ops.audit.document import Document
 from nicegold_ops.audit.fields import mapping
 from nicegold_ops.audit.proof import proofs
 from nicegold_ops.audit.query import parse
@@ -26,7 +28,7 @@ from nicegold_ops.ship.elasticsearch import AuditStream, Busy, Refused, _is_refu
 from nicegold_ops.ship.shipper import Shipper
 from nicegold_ops.store.place import open_store
 from nicegold_ops.telemetry.requests import Requests
-from nicegold_ops.telemetry.spans import resource
+from nicegold_ops.telemetry.spans import DECLARED, resource
 from tests.ops.commandline import market_in
 from tests.ops.test_witness import lived
 from tests.services import elasticsearch as nodes
@@ -152,6 +154,8 @@ def test_what_is_there_twice_after_a_roll_over_is_counted_once(copy, store):
     copy.client.indices.refresh(index=copy.name)
 
     assert 2 * len(copy.expected()) == len(copy.arrived())
+    found = copy.direct.search(parse(["run:quiet"]).body(10_000))["hits"]["hits"]
+    assert len(found) == len({each["_id"] for each in found}) > 0
     assert {""} == {each.fault for each in proofs(store, copy.direct)}
 
 
@@ -230,6 +234,50 @@ def test_a_server_that_is_slow_is_waited_for(through, proxy):
     through.shipper.run(until_done=True)
 
     assert through.expected() == through.arrived()
+
+
+def test_a_line_that_cannot_take_so_much_in_time_gets_less_at_once(through, proxy):
+    # Two seconds are too few for a page, and enough for the least of a request.
+    proxy.toxic("bandwidth", stream="upstream", rate=40)
+
+    through.shipper.run(until_done=True)
+
+    assert through.expected() == through.arrived()
+    assert 1 <= through.shipper.results["retried"]
+
+
+@pytest.fixture
+def narrow(node) -> Iterator[None]:
+    """The node takes requests of 60 KB and no larger ones."""
+    node.stop()
+    node.configure("http.max_content_length: 60kb\n")
+    node.start()
+    yield
+    node.stop()
+    node.configure("")
+    node.start()
+
+
+def test_who_takes_no_large_requests_gets_small_ones(copy, narrow):
+    copy.shipper.run(until_done=True)
+
+    assert copy.expected() == copy.arrived()
+    assert 1 <= copy.shipper.results["retried"]
+    assert 0 == copy.shipper.results["rejected"]
+
+
+def test_a_document_that_is_too_large_by_itself_is_refused(copy, narrow):
+    copy.direct.prepare()
+    large = {"@timestamp": "2026-11-28T00:00:00Z", "event.id": "1", "event.reason": "x" * 100_000}
+
+    with pytest.raises(Refused, match="answers 413"):
+        _send_until_it_is_known(copy.direct, [large])
+
+
+def _send_until_it_is_known(stream: AuditStream, documents: list[Document]) -> None:
+    for _ in range(10):
+        with suppress(Busy):
+            stream.send(documents)
 
 
 def test_a_server_without_room_is_asked_again_later_and_later(copy, node):
@@ -330,6 +378,19 @@ def told(copy) -> list[ReadableSpan]:
     requests = Requests(found.extend, resource("work"), draw=random.getrandbits, wall=lambda: WALL)
     copy.shipper._outgoing.to = copy.shipper._stream.outgoing.to = requests
     return found
+
+
+def test_what_is_asked_of_a_server_that_has_nothing_is_told_as_declared_and_goes_well(copy, told):
+    copy.shipper.run(until_done=True)
+
+    names = {each.name: set(each.attributes) for each in DECLARED}
+    for each in told:
+        declared = names.get(each.name) or names["METHOD /logs-nicegold.audit-NAMESPACE/_bulk"]
+        assert set(each.attributes) <= declared, each.name
+    failed = {each.name for each in told if each.status.status_code.name == "ERROR"}
+    # This node has no life-cycles.
+    assert {"PUT /_ilm/policy/nicegold-audit"} == failed
+    assert {"audit.ship", f"POST /{copy.name}/_bulk"} <= {each.name for each in told}
 
 
 def test_an_answer_that_says_no_is_a_failure_with_its_status_in_the_trace(copy, told):
