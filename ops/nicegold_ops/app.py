@@ -39,14 +39,14 @@ from nicegold_ops.secrets import Local, Secrets
 from nicegold_ops.store.place import Server, said_of
 from nicegold_ops.telemetry import Markets, Telemetry
 from nicegold_ops.telemetry.beside import BesideLog
-from nicegold_ops.telemetry.settings import TraceSettings, traces_installed
+from nicegold_ops.telemetry.settings import traces_installed
 from nicegold_ops.telemetry.story import Story
 from nicegold_ops.valuation import Valuation
 from nicegold_ops.witness import Witness
 
 if TYPE_CHECKING:
     from nicegold_ops.telemetry.errors import Errors
-    from nicegold_ops.telemetry.tracer import Tracer
+    from nicegold_ops.telemetry.tracer import Queue, Tracer
 
 #: Under this name the pager watches; a configured plugin cannot have it.
 PAGER = "pager"
@@ -146,6 +146,9 @@ def bootstrap(
         undo.callback(telemetry.close)
         secrets = Secrets(settings.vault, Local(os.environ))
         undo.callback(secrets.close)
+        traces = _traces(settings, run, telemetry, secrets) if leaves else None
+        if traces is not None:
+            undo.callback(traces.close)
         resolve = resolve or (secrets.resolve if answers is None else secrets.resolve_if_there)
         errors = _errors(settings, run, telemetry, secrets) if leaves else None
         if errors is not None:
@@ -165,7 +168,7 @@ def bootstrap(
         keys = mac_keys_of(settings.audit, secrets) if leaves else None
         key = None if keys is None else keys.newest(run.run)
         log = CallLog(run.run, key)
-        witness = _witness(settings, run, telemetry, log, secrets, errors, store) if leaves else None
+        witness = _witness(settings, run, telemetry, log, traces, errors, store) if leaves else None
         journal = _journal(store, run, telemetry, again, fence, log, key, witness)
         secrets.keep()
         undo.pop_all()
@@ -237,6 +240,27 @@ def _resumed(store: sa.Engine, run: Run, account: Account, settings: Settings) -
     return last_state(store, run, account, settings.instruments)
 
 
+def _traces(settings: Settings, run: Run, telemetry: Telemetry, secrets: Secrets) -> Queue | None:
+    """Where spans wait, from the first question to Vault on; its trace store's own key is one."""
+    if settings.traces is None:
+        return None
+    # OpenTelemetry is imported where it is used.
+    with traces_installed():
+        from nicegold_ops.telemetry.requests import Requests
+        from nicegold_ops.telemetry.spans import resource
+        from nicegold_ops.telemetry.tracer import Queue, exporter_to
+    queue = Queue()
+    if secrets.vault is not None:
+        draw = SystemRandom().getrandbits
+        secrets.vault.outgoing.to = Requests(queue.put, resource(run.run), draw=draw, wall=telemetry.wall)
+    queue.exporter = exporter_to(settings.traces, secrets)
+    telemetry.watch_exports("trace", lambda: queue.exported)
+    telemetry.watch_losses(
+        {("trace", reason): partial(queue.dropped.__getitem__, reason) for reason in queue.dropped}
+    )
+    return queue
+
+
 def _errors(settings: Settings, run: Run, telemetry: Telemetry, secrets: Secrets) -> Errors | None:
     if settings.errors is None:
         return None
@@ -269,15 +293,15 @@ def _witness(
     run: Run,
     telemetry: Telemetry,
     log: CallLog,
-    secrets: Secrets,
+    traces: Queue | None,
     errors: Errors | None,
     store: sa.Engine,
 ) -> Witness:
     """Nobody asked for traces: then it keeps what goes on record."""
-    traces = settings.traces
-    tracer = None if traces is None else _tracer(traces, run, telemetry, secrets, store)
-    budget = _BUDGET if traces is None else traces.budget
-    cycles = telemetry.cycles(every=0 if traces is None else traces.every, budget=budget)
+    tracer = None if traces is None else _tracer(run, telemetry, traces, store)
+    asked = settings.traces
+    budget = _BUDGET if asked is None else asked.budget
+    cycles = telemetry.cycles(every=0 if asked is None else asked.every, budget=budget)
     witness = Witness(
         cycles,
         telemetry.cause,
@@ -299,24 +323,11 @@ def _witness(
     return witness
 
 
-def _tracer(
-    traces: TraceSettings, run: Run, telemetry: Telemetry, secrets: Secrets, store: sa.Engine
-) -> Tracer:
-    # OpenTelemetry is imported where it is used.
-    with traces_installed():
-        from nicegold_ops.telemetry.requests import Requests
-        from nicegold_ops.telemetry.spans import Spans
-        from nicegold_ops.telemetry.tracer import Tracer, queue_to
-    spans = Spans(run.run, run.mode, telemetry.kind_of, telemetry.wall, said_of(store))
-    queue = queue_to(traces, secrets)
-    if secrets.vault is not None:
-        draw = SystemRandom().getrandbits
-        secrets.vault.outgoing.to = Requests(queue.put, spans.resource, draw=draw, wall=telemetry.wall)
-    telemetry.watch_exports("trace", lambda: queue.exported)
-    telemetry.watch_losses(
-        {("trace", reason): partial(queue.dropped.__getitem__, reason) for reason in queue.dropped}
-    )
-    return Tracer(spans, queue)
+def _tracer(run: Run, telemetry: Telemetry, queue: Queue, store: sa.Engine) -> Tracer:
+    from nicegold_ops.telemetry.spans import Spans
+    from nicegold_ops.telemetry.tracer import Tracer
+
+    return Tracer(Spans(run.run, run.mode, telemetry.kind_of, telemetry.wall, said_of(store)), queue)
 
 
 def _journal(

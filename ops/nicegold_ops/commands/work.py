@@ -66,11 +66,11 @@ def command(
     try:
         with stop_on_signals() as stop, ExitStack() as undo:
             secrets = undo.enter_context(secrets_of(settings))
+            outgoing = Relay() if secrets.vault is None else secrets.vault.outgoing
+            traces = _traces(settings, secrets, outgoing, undo)
             store = opened_with(settings, secrets)
             undo.callback(store.dispose)
             errors = _errors(settings, secrets, undo)
-            outgoing = Relay() if secrets.vault is None else secrets.vault.outgoing
-            traces = _traces(settings, secrets, outgoing, undo)
             shipper = _shipper(settings, secrets, store, stop, outgoing)
             notary = _notary(settings, secrets, store, outgoing)
             secrets.keep()
@@ -107,11 +107,12 @@ def _traces(settings: Settings, secrets: Secrets, outgoing: Relay, undo: ExitSta
     with traces_installed():
         from nicegold_ops.telemetry.requests import Requests
         from nicegold_ops.telemetry.spans import resource
-        from nicegold_ops.telemetry.tracer import queue_to
+        from nicegold_ops.telemetry.tracer import Queue, exporter_to
 
-    queue = queue_to(settings.traces, secrets)
-    us = resource("work")
+    queue, us = Queue(), resource("work")
+    # First, as the store's own key may have to be asked for.
     outgoing.to = Requests(queue.put, us, draw=random.SystemRandom().getrandbits, wall=time.time_ns)
+    queue.exporter = exporter_to(settings.traces, secrets)
     queue.start()
     undo.callback(queue.close)
     return queue

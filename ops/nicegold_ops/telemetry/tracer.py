@@ -28,13 +28,13 @@ _LAST = 5.0
 
 
 class Queue:
-    """Spans on their way through *exporter*, *most* of which may wait."""
+    """Spans on their way through *exporter*, which may come before `start`. *most* of them may wait."""
 
-    def __init__(self, exporter: SpanExporter, *, most: int = _MOST) -> None:
+    def __init__(self, exporter: SpanExporter | None = None, *, most: int = _MOST) -> None:
         self.exported = 0
         #: Spans that did not arrive, by reason.
         self.dropped = {"queue_full": 0, "refused": 0}
-        self._exporter = exporter
+        self.exporter = exporter
         self._most = most
         self._waiting: deque[ReadableSpan] = deque()
         self._stop = threading.Event()
@@ -59,7 +59,8 @@ class Queue:
             self._thread.join(_LAST)
         self.dropped["refused"] += len(self._waiting)
         self._waiting.clear()
-        self._exporter.shutdown()
+        if self.exporter is not None:
+            self.exporter.shutdown()
 
     def _run(self) -> None:
         while not self._stop.wait(0 if self._waiting else _PAUSE):
@@ -71,7 +72,7 @@ class Queue:
         """One batch; whether it arrived."""
         batch = [self._waiting.popleft() for _ in range(min(_BATCH, len(self._waiting)))]
         try:
-            arrived = not batch or self._exporter.export(batch) is SpanExportResult.SUCCESS
+            arrived = not batch or self._export(batch)
         except Exception:
             arrived = False
         if arrived:
@@ -79,6 +80,9 @@ class Queue:
         else:
             self.dropped["refused"] += len(batch)
         return arrived
+
+    def _export(self, batch: list[ReadableSpan]) -> bool:
+        return self.exporter is not None and self.exporter.export(batch) is SpanExportResult.SUCCESS
 
 
 class Tracer:
@@ -102,11 +106,11 @@ class Tracer:
         self.queue.close()
 
 
-def queue_to(settings: TraceSettings, secrets: Secrets) -> Queue:
-    """One to the store that *settings* name. Raises what its key cannot be had for."""
+def exporter_to(settings: TraceSettings, secrets: Secrets) -> SpanExporter:
+    """To the store that *settings* name. Raises what its key cannot be had for."""
     key = settings.key
     headers = {} if key is None else {settings.key_header: secrets.of("[traces] key", key)}
-    return Queue(otlp(settings.endpoint, headers))
+    return otlp(settings.endpoint, headers)
 
 
 def otlp(endpoint: str, headers: Mapping[str, Secret], timeout: float = 10.0) -> SpanExporter:

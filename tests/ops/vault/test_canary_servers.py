@@ -13,10 +13,11 @@ from elasticsearch import Elasticsearch
 
 from tests.ops.audit.test_checkpoint import pem
 from tests.ops.commandline import Shell, market_in
-from tests.ops.vault.test_canary import CARELESS, IN_ENVIRONMENT, IN_FILE, forms
+from tests.ops.vault.test_canary import CARELESS, IN_ENVIRONMENT, IN_FILE, IN_VAULT, forms
 from tests.services.bugsink import Bugsink, bugsink
 from tests.services.elasticsearch import elasticsearch
 from tests.services.jaeger import Jaeger, jaeger
+from tests.services.openbao import OpenBao
 
 pytestmark = pytest.mark.slow
 
@@ -25,6 +26,12 @@ TRACES, ELASTIC, CODES = (
     f"canary-{place}-0123456789abcdef0123456789" for place in ("traces", "elastic", "codes")
 )
 TABLES = """
+[vault]
+address = "{vault}"
+auth = "approle"
+role_id = "{role_id}"
+secret_id = "file:secret-id"
+
 [traces]
 endpoint = "{traces}"
 key = "env:TRACES"
@@ -43,7 +50,7 @@ mac_key = "env:CODES"
 
 [plugins.careless]
 use = "careless:Careless"
-vault = "env:CANARY"
+vault = "vault:kv/canary#password"
 file = "file:secret"
 variable = "env:CANARY"
 """
@@ -77,11 +84,21 @@ def servers() -> Iterator[Servers]:
 
 @pytest.fixture
 def shell(
-    servers: Servers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    servers: Servers,
+    bao: OpenBao,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> Iterator[Shell]:
+    bao.root.secrets.kv.v2.create_or_update_secret("canary", {"password": IN_VAULT}, mount_point="kv")
+    role_id, secret_id = bao.app_role("canary", token_policies="trader", token_ttl="600s")
     market_in(tmp_path, bars=120)
     (tmp_path / "careless.py").write_text(CARELESS)
-    for name, content in {"secret": IN_FILE, "audit.pem": pem().reveal()}.items():
+    for name, content in {
+        "secret": IN_FILE,
+        "secret-id": secret_id,
+        "audit.pem": pem().reveal(),
+    }.items():
         (tmp_path / name).write_text(content)
         (tmp_path / name).chmod(0o600)
     for name, value in {
@@ -95,7 +112,9 @@ def shell(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [*sys.path])
     with (tmp_path / "nicegold.toml").open("a") as file:
-        file.write(TABLES.format(traces=servers.traces.otlp, elastic=servers.url))
+        file.write(
+            TABLES.format(traces=servers.traces.otlp, elastic=servers.url, vault=bao.url, role_id=role_id)
+        )
     yield Shell(tmp_path, capsys)
     sys.modules.pop("careless", None)
 
@@ -117,9 +136,11 @@ def test_no_server_and_no_command_is_told_a_secret(servers, shell, stage):
     assert all(each.code in (0, 1) for each in said[:6]), said
     told = servers.told()
     assert all(len(content) > 1000 for name, content in told.items() if stage or name != "errors")
+    assert b"/v1/kv/data/canary" in told["traces"]
     key = (shell.folder / "audit.pem").read_text().splitlines()[1]
-    secrets = [IN_FILE, IN_ENVIRONMENT, TRACES, ELASTIC, CODES, key, servers.errors.dsn]
-    homes = {"secret", "audit.pem"}
+    secret_id = (shell.folder / "secret-id").read_text()
+    secrets = [IN_VAULT, IN_FILE, IN_ENVIRONMENT, TRACES, ELASTIC, CODES, key, secret_id, servers.errors.dsn]
+    homes = {"secret", "secret-id", "audit.pem"}
     files = {
         str(each): each.read_bytes()
         for each in shell.folder.rglob("*")

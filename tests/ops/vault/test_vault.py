@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import http.server
 import os
+import random
 import subprocess
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,9 +20,12 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from joserfc import jwt
 from joserfc.jwk import ECKey
 from msgspec.structs import replace
+from opentelemetry.sdk.trace import ReadableSpan
 
 from nicegold_ops.reference import Reference
 from nicegold_ops.telemetry.logs import Logs
+from nicegold_ops.telemetry.requests import Requests
+from nicegold_ops.telemetry.spans import DECLARED, resource
 from nicegold_ops.vault.api import Denied, Missing, Tampered, Unavailable, VaultFailed
 from nicegold_ops.vault.settings import VaultSettings
 from tests.ops.vault.conftest import CANARY, opened
@@ -173,6 +178,24 @@ def test_what_a_policy_denies_is_not_asked_for_ever(connect):
         vault.read(PASSWORD)
 
     assert 2 == vault.renewals["login", "success"]
+
+
+def test_each_question_is_told_as_it_was_answered_and_declared(connect):
+    told: list[ReadableSpan] = []
+    vault = connect()
+    vault.outgoing.to = Requests(told.extend, resource("run"), draw=random.getrandbits, wall=time.time_ns)
+
+    vault.read(PASSWORD)
+    with pytest.raises(Missing):
+        vault.read(Reference("vault:kv/nicegold/nothing#password"))
+
+    assert [
+        ("POST /v1/auth/approle/login", None),
+        ("GET /v1/kv/data/nicegold/mt5", None),
+        ("GET /v1/kv/data/nicegold/nothing", "404"),
+    ] == [(each.name, (each.attributes or {}).get("error.type")) for each in told]
+    [declared] = [each for each in DECLARED if each.name == "METHOD /v1/PATH"]
+    assert all(set(each.attributes or {}) <= set(declared.attributes) for each in told)
 
 
 def test_a_token_that_somebody_made_is_not_revoked_at_the_end(bao):
