@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 import sqlalchemy as sa
 
@@ -20,75 +18,14 @@ from nicegold_ops.store.place import Server, StoreFailed, open_store, place_of
 from nicegold_ops.vault.vault import Lent, Vault
 from tests.ops.audit.test_checkpoint import pem
 from tests.ops.commandline import CONFIGURATION, spawn
+from tests.ops.vault.conftest import PASSWORD, lend
 from tests.services.asking import asked
 from tests.services.openbao import OpenBao
 from tests.services.pgbackrest import order
-from tests.services.postgresql import PostgreSQL, free_port, postgresql
+from tests.services.postgresql import PostgreSQL, free_port
 from tests.services.prometheus import until
 
 pytestmark = pytest.mark.slow
-
-PASSWORD = "canary-of-the-store"
-#: Each user that Vault makes works as gold, so that what one has made the next one may use.
-CREATION = (
-    """CREATE ROLE "{{name}}" LOGIN PASSWORD '{{password}}' VALID UNTIL '{{expiration}}' IN ROLE gold;"""
-    """ALTER ROLE "{{name}}" SET role = 'gold';"""
-)
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[PostgreSQL]:
-    with postgresql() as running:
-        rules = running.data / "pg_hba.conf"
-        # All but the test itself are asked for a password.
-        rules.write_text("host all nicegold 127.0.0.1/32 trust\nhost all all 127.0.0.1/32 scram-sha-256\n")
-        with running.connect() as connection:
-            connection.execute(f"CREATE ROLE gold; CREATE ROLE trader LOGIN PASSWORD '{PASSWORD}'")
-            connection.execute("GRANT gold TO trader")
-            connection.execute("CREATE ROLE vault LOGIN CREATEROLE PASSWORD 'vault-itself'")
-            connection.execute("GRANT gold TO vault WITH ADMIN OPTION")
-            connection.execute("SELECT pg_reload_conf()")
-        yield running
-
-
-@pytest.fixture
-def database(server: PostgreSQL) -> str:
-    name = server.new_database()
-    with server.connect() as connection:
-        connection.execute(f"ALTER DATABASE {name} OWNER TO gold")
-    return name
-
-
-@pytest.fixture
-def url(server: PostgreSQL, database: str) -> str:
-    return server.url(database).replace("nicegold@", "")
-
-
-@pytest.fixture
-def engine(bao: OpenBao, server: PostgreSQL, database: str) -> str:
-    """The role of the database engine that makes users of the database: "database/ROLE"."""
-    if "database/" not in bao.root.sys.list_mounted_secrets_engines()["data"]:
-        bao.root.sys.enable_secrets_engine("database")
-    bao.write(
-        f"database/config/{database}",
-        plugin_name="postgresql-database-plugin",
-        allowed_roles=[database],
-        connection_url=f"postgresql://{{{{username}}}}:{{{{password}}}}@127.0.0.1:{server.port}/{database}",
-        username="vault",
-        password="vault-itself",
-    )
-    lend(bao, database, "600s", "1200s")
-    return f"database/{database}"
-
-
-def lend(bao: OpenBao, database: str, ttl: str, longest: str) -> None:
-    bao.write(
-        f"database/roles/{database}",
-        db_name=database,
-        creation_statements=[CREATION],
-        default_ttl=ttl,
-        max_ttl=longest,
-    )
 
 
 def store_at(url: str, vault: Vault, role: str) -> sa.Engine:
