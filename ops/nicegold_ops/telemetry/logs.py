@@ -37,7 +37,6 @@ ROOT = "nicegold"
 #: Lines that wait for a reader, and seconds that the end waits for them.
 _MOST_LINES, _PATIENCE = 10_000, 2.0
 
-
 #: How many, by reason.
 Lost: TypeAlias = dict[str, int]
 
