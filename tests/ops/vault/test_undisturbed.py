@@ -109,6 +109,22 @@ def test_what_is_taken_back_and_given_anew_changes_no_record(
     assert bool(tokens) == (befall is not Trader.revoke_leases)
 
 
+def test_a_vault_that_is_sealed_for_less_than_it_has_lent_changes_no_record(trader, expected):
+    lend(trader.bao, trader.name, "8s", "600s")
+
+    def breaks(app: App) -> None:
+        assert app.secrets.vault is not None
+        renewals = app.secrets.vault.renewals
+        trader.bao.seal()
+        until(lambda: renewals["token", "failure"] > 0, "nothing is asked of it")
+        trader.bao.unseal()
+        until(lambda: renewals["lease", "success"] > 0, "the lease is not renewed")
+
+    assert expected == lived(
+        trader.folder, breaks=breaks, vault=trader.settings(token_ttl="8s"), **trader.run
+    )
+
+
 def _firing(server: Prometheus) -> set[str]:
     return {name for name in server.firing() if name.startswith("NicegoldVault") or "Halted" in name}
 
