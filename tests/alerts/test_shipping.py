@@ -46,7 +46,7 @@ FIRED = {
 #: So long is a refusal told after it was mended.
 LINGERS = {"NicegoldAuditRejected"}
 #: An order at nearly each bar, so that much more is to be shipped than one request holds.
-BARS, SWING = 1_500, 0.5
+BARS, SWING = 700, 0.5
 #: What the resident memory of two processes that do the same may differ by.
 _NOISE = 1.25
 _SLOWEST = 300.0
@@ -148,7 +148,7 @@ def test_whatever_befalls_elasticsearch_changes_no_record_is_told_and_loses_noth
             shipped.address = undo.enter_context(_working(tmp_path / name))
         works = tuple(shipped.address for shipped in all_shipped.values())
         server = undo.enter_context(prometheus(tmp_path, "", deployed(tmp_path, work=works)))
-        until(lambda: len(server.query("up == 1")) == len(FIRED), "not all are scraped")
+        until(lambda: len(server.query("up == 1")) == len(FIRED), "not all are scraped", _SLOWEST)
 
         for shipped in all_shipped.values():
             session.paper(shipped.app, stop=threading.Event())

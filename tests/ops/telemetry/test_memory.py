@@ -16,7 +16,7 @@ from tests.services.toxiproxy import toxiproxy
 pytestmark = pytest.mark.slow
 
 #: Orders at nearly each bar, whose cycles are all told: more than wait are at most in the shorter one.
-SHORT, LONG = 2_500, 6_000
+SHORT, LONG = 2_500, 5_000
 SWING = 0.5
 #: Fails at each bar.
 FAILS = """
