@@ -46,7 +46,7 @@ _HEAD = """
 `make bench` writes this page from `performance.json`, which it writes too. Absolute figures belong to one
 machine on one day; ratios are taken round by round, between processes that ran one after the other.
 
-Again: `make bench`, about ten minutes and one gigabyte for the peers' environments, which are made below
+Again: `make bench`, about half an hour and one gigabyte for the peers' environments, which are made below
 `$NICEGOLD_BENCH_VENVS` (`~/.cache/nicegold-bench`) with the versions in `tests/bench/environments`. Their
 scripts are read from `../shared/bench/peers`, or below `$NICEGOLD_SHARED`; without them only nicegold is
 measured. `make bench QUICK=1` takes a minute and writes no page.
