@@ -44,7 +44,7 @@ services: $(ready)  ## Bring the servers of tests that Debian has no package of,
 check: format lint types imports test slow pure fuzz reference alerts reliability  ## What CI runs: format, lint, types, imports, tests, fuzz, docs, alerts, crashes
 
 .PHONY: bench
-bench: $(ready)  ## Measure the engine against its peers, in half an hour; QUICK=1 takes two minutes
+bench: $(ready)  ## Measure the engine against its peers, in half an hour; QUICK=1 takes a few minutes
 	$(bin)/python -m tests.bench.run $(if $(QUICK),--quick)
 
 # What is proven each time, in some ten minutes: docs/reliability.md. With few GATE_HOURS it is stopped before.

@@ -49,7 +49,7 @@ machine on one day; ratios are taken round by round, between processes that ran 
 Again: `make bench`, about half an hour and one gigabyte for the peers' environments, which are made below
 `$NICEGOLD_BENCH_VENVS` (`~/.cache/nicegold-bench`) with the versions in `tests/bench/environments`. Their
 scripts are read from `../shared/bench/peers`, or below `$NICEGOLD_SHARED`; without them only nicegold is
-measured. `make bench QUICK=1` takes a minute and writes no page.
+measured. `make bench QUICK=1` takes a few minutes and writes no page.
 
 Not measured: live brokers, reading files, drawing reports, several processes, other machines, and what a
 strategy does that is not a cross of averages. A peer's script is the plain way to do this work with it; a
