@@ -47,6 +47,7 @@ SEAMS = (
     # What is told of a run: it never changes what is decided.
     Seam("nicegold_ops.telemetry.flight", "disk", "a ring in a mapped file, which survives the process"),
     Seam("nicegold_ops.telemetry.logs", "disk", "the log's file"),
+    Seam("nicegold_ops.telemetry.tracer", "random.SystemRandom", "ids of spans of what is asked of servers"),
     Seam("nicegold_ops.telemetry.logs", "threading.Thread", "waits for who reads the log"),
     Seam("nicegold_ops.telemetry.tracer", "threading.Thread", "nobody waits for the trace store"),
     Seam("nicegold_ops.telemetry.errors", "threading.Thread", "nobody waits for who is sent errors"),
@@ -57,13 +58,11 @@ SEAMS = (
     Seam("nicegold_ops.telemetry.collector", "platform.python_version", "a label of nicegold_build_info"),
     # What a person calls: the edge, where clocks and signals come from.
     Seam("nicegold_ops.commands*", "clock disk environment process thread", "the edge"),
-    Seam("nicegold_ops.app", "random.SystemRandom", "ids of spans of what is asked of Vault"),
     Seam("nicegold_ops.people", "disk", "the key of a name, in a file of its own that can be destroyed"),
     Seam("nicegold_ops.people", "chance", "ids that nobody has"),
     Seam("nicegold_ops.audit.checkpoint", "disk", "publishes what was signed, where others cannot write"),
     Seam("nicegold_ops.commands._servers", "network", "asks whether who takes traces and errors is there"),
     Seam("nicegold_ops.commands.work", "random.random", "shippers that failed together do not try together"),
-    Seam("nicegold_ops.commands.work", "random.SystemRandom", "ids of spans of what is asked of servers"),
     Seam("nicegold_ops.config", "disk os.path.expanduser", "reads nicegold.toml; ~ is allowed in its paths"),
     Seam("nicegold_ops.reference", "os.path.expanduser", "~ is allowed in the path of a secret"),
     Seam("nicegold_ops.secrets", "disk", "reads the files of secrets"),

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from random import SystemRandom
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
@@ -246,14 +245,9 @@ def _traces(settings: Settings, run: Run, telemetry: Telemetry, secrets: Secrets
         return None
     # OpenTelemetry is imported where it is used.
     with traces_installed():
-        from nicegold_ops.telemetry.requests import Requests
         from nicegold_ops.telemetry.spans import resource
-        from nicegold_ops.telemetry.tracer import Queue, exporter_to
-    queue = Queue()
-    if secrets.vault is not None:
-        draw = SystemRandom().getrandbits
-        secrets.vault.outgoing.to = Requests(queue.put, resource(run.run), draw=draw, wall=telemetry.wall)
-    queue.exporter = exporter_to(settings.traces, secrets)
+        from nicegold_ops.telemetry.tracer import queue_to
+    queue = queue_to(settings.traces, secrets, resource(run.run), telemetry.wall)
     telemetry.watch_exports("trace", lambda: queue.exported)
     telemetry.watch_losses(
         {("trace", reason): partial(queue.dropped.__getitem__, reason) for reason in queue.dropped}

@@ -13,6 +13,7 @@ from nicegold_ops.errors import ConfigurationError, NicegoldError
 from nicegold_ops.reference import Reference
 from nicegold_ops.report.secrets import MASK
 from nicegold_ops.telemetry.logs import logger
+from nicegold_ops.telemetry.outgoing import Relay
 from nicegold_ops.vault.settings import VaultSettings
 from nicegold_ops.vault.vault import Lent, Vault
 
@@ -77,6 +78,8 @@ class Secrets:
         self._local = local
         #: None without a table [vault].
         self.vault = None if vault is None else Vault(vault, local.resolve)
+        #: Is told of each request to Vault, once somebody wants to know.
+        self.outgoing = Relay() if self.vault is None else self.vault.outgoing
         self._read: list[Secret] = []
         #: When what is in Vault was made (s UTC), by its reference.
         self.created: dict[str, float] = {}

@@ -11,15 +11,14 @@ from typing import Any
 import pytest
 from elasticsearch import Elasticsearch
 
-from nicegold_ops.audit.fields import mapping
 from nicegold_ops.reference import Reference
 from nicegold_ops.secrets import Local, Secrets
-from nicegold_ops.ship.elasticsearch import template
 from nicegold_ops.telemetry import Telemetry
 from nicegold_ops.telemetry.watch import LAP
 from nicegold_ops.vault.settings import VaultSettings
 from tests.dashboards.panels import queries, unanswered
 from tests.ops.commandline import market_in, spawn, spawned
+from tests.ops.ship.streams import made_otherwise, without_fills
 from tests.services.alertmanager import Receiver, alertmanager, receiver
 from tests.services.elasticsearch import elasticsearch
 from tests.services.openbao import OpenBao, openbao
@@ -134,7 +133,7 @@ def _trade(folder: Path) -> None:
 
 
 @contextmanager
-def _working(folder: Path) -> Iterator[tuple[Popen[str], str]]:
+def working(folder: Path) -> Iterator[tuple[Popen[str], str]]:
     """`nicegold work`, and where its metrics are."""
     port = free_port()
     with (
@@ -142,17 +141,6 @@ def _working(folder: Path) -> Iterator[tuple[Popen[str], str]]:
         spawn(folder, "work", "--metrics-port", str(port), stdout=log, stderr=STDOUT) as process,
     ):
         yield process, f"127.0.0.1:{port}"
-
-
-def _keep_out_fills(url: str, namespace: str) -> None:
-    """Somebody has made the data stream whose fills have another type: that cannot be mended."""
-    client, name = Elasticsearch(url), f"logs-nicegold.audit-{namespace}"
-    body = template(name, None)
-    known = mapping()
-    known["properties"]["nicegold"]["properties"]["fill"] = {"type": "keyword"}
-    body["template"]["mappings"] = known
-    client.indices.put_index_template(name=name, **body)
-    client.create(index=name, id="first", document={"@timestamp": "2026-11-28T00:00:00Z"})
 
 
 def _until_told(person: Receiver, server: Prometheus) -> None:
@@ -180,9 +168,9 @@ def test_what_goes_wrong_beside_trading_is_told_to_whom_it_concerns(tmp_path: Pa
         signs, refused = tmp_path / "signs", tmp_path / "refused"
         _traded(signs, node.url, "signs", address=bao.url, **_let_in(signs, bao, "signs", "40s"))
         _traded(refused, node.url, "refused")
-        _keep_out_fills(node.url, "refused")
-        process, first = undo.enter_context(_working(signs))
-        _, second = undo.enter_context(_working(refused))
+        made_otherwise(Elasticsearch(node.url), "logs-nicegold.audit-refused", without_fills())
+        process, first = undo.enter_context(working(signs))
+        _, second = undo.enter_context(working(refused))
         person = undo.enter_context(receiver())
         manager = undo.enter_context(alertmanager(tmp_path, person))
         server = undo.enter_context(

@@ -7,10 +7,8 @@ is well, and when it is mended all has arrived once.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
-from subprocess import STDOUT
 from typing import Any
 
 import pytest
@@ -18,14 +16,15 @@ from elasticsearch import Elasticsearch
 
 from nicegold_ops import session
 from nicegold_ops.app import App, bootstrap
-from nicegold_ops.audit.fields import mapping
 from nicegold_ops.audit.trail import documents
 from nicegold_ops.config import load
-from nicegold_ops.journal import Run, payloads
-from nicegold_ops.ship.elasticsearch import AuditStream, template
-from tests.ops.commandline import market_in, spawn
+from nicegold_ops.journal import Run
+from nicegold_ops.ship.elasticsearch import AuditStream
+from tests.alerts.test_delivery import working
+from tests.alerts.test_faults import on_record
+from tests.ops.commandline import market_in
+from tests.ops.ship.streams import made_otherwise, without_fills
 from tests.services import elasticsearch as nodes
-from tests.services.postgresql import free_port
 from tests.services.prometheus import Prometheus, deployed, prometheus, until
 from tests.services.toxiproxy import Proxy, toxiproxy
 
@@ -60,8 +59,8 @@ class Shipped:
         self.proxy: Proxy = undo.enter_context(toxiproxy(node.port))
         self.app = _begun(folder, f"http://127.0.0.1:{self.proxy.port}", self.name)
         undo.callback(self.app.close)
-        self.stream = AuditStream(Elasticsearch(node.url), self.name)
         self.client = Elasticsearch(node.url)
+        self.stream = AuditStream(self.client, self.name)
         self.address = ""
 
     def arrived(self) -> list[str]:
@@ -75,17 +74,6 @@ class Shipped:
             body["search_after"] = page[-1]["sort"]
         return found
 
-    def keep_out_fills(self) -> None:
-        """Somebody has made the data stream, whose fills have another type."""
-        known = mapping()
-        known["properties"]["nicegold"]["properties"]["fill"] = {"type": "keyword"}
-        body = template(self.stream.name, None)
-        body["template"]["mappings"] = known
-        self.client.indices.put_index_template(name=self.stream.name, **body)
-        self.client.create(
-            index=self.stream.name, id="first", document={"@timestamp": "2026-11-28T00:00:00Z"}
-        )
-
     def roll_over(self) -> None:
         """From now on its index is made as nicegold's template says, which is there since work began."""
         self.client.indices.rollover(alias=self.stream.name)
@@ -97,22 +85,6 @@ def _begun(folder: Path, url: str, namespace: str) -> App:
     with config.open("a") as file:
         file.write(f'\n[elasticsearch]\nurl = "{url}"\nnamespace = "{namespace}"\n')
     return bootstrap(load(config), Run("run", "paper", 1))
-
-
-@contextmanager
-def _working(folder: Path) -> Iterator[str]:
-    """`nicegold work`; answers where its metrics are."""
-    port = free_port()
-    with (
-        (folder / "work.log").open("w") as log,
-        spawn(folder, "work", "--metrics-port", str(port), stdout=log, stderr=STDOUT),
-    ):
-        yield f"127.0.0.1:{port}"
-
-
-def _on_record(app: App) -> bytes:
-    """Without its first line, which has the configuration."""
-    return payloads(app.store, "run").partition(b"\n")[2]
 
 
 def _firing(server: Prometheus, shipped: Shipped) -> set[str]:
@@ -143,9 +115,10 @@ def test_whatever_befalls_elasticsearch_changes_no_record_is_told_and_loses_noth
         # In the middle of each bulk, of the smallest ones too.
         all_shipped["cut"].proxy.toxic("limit_data", stream="upstream", bytes=30_000)
         all_shipped["down"].proxy.cut()
-        all_shipped["refuses"].keep_out_fills()
+        refuses = all_shipped["refuses"]
+        made_otherwise(refuses.client, refuses.stream.name, without_fills())
         for name, shipped in all_shipped.items():
-            shipped.address = undo.enter_context(_working(tmp_path / name))
+            _, shipped.address = undo.enter_context(working(tmp_path / name))
         works = tuple(shipped.address for shipped in all_shipped.values())
         server = undo.enter_context(prometheus(tmp_path, "", deployed(tmp_path, work=works)))
         until(lambda: len(server.query("up == 1")) == len(FIRED), "not all are scraped", _SLOWEST)
@@ -156,7 +129,7 @@ def test_whatever_befalls_elasticsearch_changes_no_record_is_told_and_loses_noth
 
         for name in ("slow", "cut", "down"):
             all_shipped[name].proxy.heal()
-        all_shipped["refuses"].roll_over()
+        refuses.roll_over()
         small.stop()
         small.configure("")
         small.start()
@@ -175,7 +148,7 @@ def test_whatever_befalls_elasticsearch_changes_no_record_is_told_and_loses_noth
         # What had been taken of a page before the roll-over is in both indices; it is found and counted once.
         arrived["refuses"] = sorted(set(arrived["refuses"]))
         assert expected == arrived
-        assert len({_on_record(shipped.app) for shipped in all_shipped.values()}) == 1
+        assert len({on_record(shipped.app) for shipped in all_shipped.values()}) == 1
         memory = {name: _memory(server, shipped) for name, shipped in all_shipped.items()}
         assert {} == {name: most for name, most in memory.items() if most > _NOISE * memory["nothing"]}
 

@@ -55,8 +55,9 @@ class Copy(Protocol):
 
 def proofs(store: sa.Engine, copy: Copy | None = None, keys: MacKeys | None = None) -> Iterator[Proof]:
     """Each run's proof, oldest first, and that of what people did, where they did something."""
-    coded = _first_coded(store)
-    for run in all_runs(store):
+    runs = all_runs(store)
+    coded = _first_coded(store, runs)
+    for run in runs:
         yield _proof(store, run, copy, keys, coded)
     if first_of(store, chain_of(CHAIN).find("number")) is not None:
         yield _deeds(store, copy, keys, coded)
@@ -69,13 +70,15 @@ class _Coded(NamedTuple):
     time: int
 
 
-def _first_coded(store: sa.Engine) -> _Coded | None:
+def _first_coded(store: sa.Engine, runs: Iterable[Run]) -> _Coded | None:
     """The first that was written with a key: what comes later and has no codes has lost them."""
-    runs = [_Coded(run.run, run.started_at) for run in all_runs(store) if run.mac_key]
-    deeds = [
-        _Coded(f"action {each.number}", each.created_at) for each in actions.stored(store) if each.mac_key
-    ]
-    return min([*runs[:1], *deeds[:1]], key=lambda each: each.time, default=None)
+    place = chain_of(CHAIN)
+    found = [_Coded(run.run, run.started_at) for run in runs if run.mac_key]
+    with_codes = place.find("number", "created_at").where(place.table.c.mac_key != "")
+    deed = first_of(store, with_codes.order_by(place.table.c.number))
+    if deed is not None:
+        found.append(_Coded(f"action {deed.number}", deed.created_at))
+    return min(found, key=lambda each: each.time, default=None)
 
 
 def _proof(

@@ -66,8 +66,8 @@ def command(
     try:
         with stop_on_signals() as stop, ExitStack() as undo:
             secrets = undo.enter_context(secrets_of(settings))
-            outgoing = Relay() if secrets.vault is None else secrets.vault.outgoing
-            traces = _traces(settings, secrets, outgoing, undo)
+            outgoing = secrets.outgoing
+            traces = _traces(settings, secrets, undo)
             store = opened_with(settings, secrets)
             undo.callback(store.dispose)
             errors = _errors(settings, secrets, undo)
@@ -99,20 +99,16 @@ def _errors(settings: Settings, secrets: Secrets, undo: ExitStack) -> Errors | N
     return errors
 
 
-def _traces(settings: Settings, secrets: Secrets, outgoing: Relay, undo: ExitStack) -> Queue | None:
-    """What sends spans of all that *outgoing* is told, until *undo*."""
+def _traces(settings: Settings, secrets: Secrets, undo: ExitStack) -> Queue | None:
+    """What sends spans of all that is asked of other servers, until *undo*."""
     if settings.traces is None:
         return None
     # OpenTelemetry is imported where it is used.
     with traces_installed():
-        from nicegold_ops.telemetry.requests import Requests
         from nicegold_ops.telemetry.spans import resource
-        from nicegold_ops.telemetry.tracer import Queue, exporter_to
+        from nicegold_ops.telemetry.tracer import queue_to
 
-    queue, us = Queue(), resource("work")
-    # First, as the store's own key may have to be asked for.
-    outgoing.to = Requests(queue.put, us, draw=random.SystemRandom().getrandbits, wall=time.time_ns)
-    queue.exporter = exporter_to(settings.traces, secrets)
+    queue = queue_to(settings.traces, secrets, resource("work"), time.time_ns)
     queue.start()
     undo.callback(queue.close)
     return queue

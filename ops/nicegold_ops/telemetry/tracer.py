@@ -5,10 +5,12 @@ Nobody waits for the store. What it does not take in time is dropped and counted
 
 from __future__ import annotations
 
+import random
 import threading
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
+from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
@@ -16,6 +18,7 @@ from nicegold import Event, Secret
 from nicegold_ops.secrets import Secrets
 from nicegold_ops.telemetry.beside import NOTHING, Beside
 from nicegold_ops.telemetry.cycles import Cycle
+from nicegold_ops.telemetry.requests import Requests
 from nicegold_ops.telemetry.settings import TraceSettings
 from nicegold_ops.telemetry.spans import Spans
 
@@ -106,11 +109,16 @@ class Tracer:
         self.queue.close()
 
 
-def exporter_to(settings: TraceSettings, secrets: Secrets) -> SpanExporter:
-    """To the store that *settings* name. Raises what its key cannot be had for."""
-    key = settings.key
+def queue_to(settings: TraceSettings, secrets: Secrets, us: Resource, wall: Callable[[], int]) -> Queue:
+    """One to the store that *settings* name, which is told what *secrets* ask of Vault, as *us*.
+
+    The store's own key may be the first of it. *wall* tells ns UTC. Raises what that key cannot be had for.
+    """
+    queue, key = Queue(), settings.key
+    secrets.outgoing.to = Requests(queue.put, us, draw=random.SystemRandom().getrandbits, wall=wall)
     headers = {} if key is None else {settings.key_header: secrets.of("[traces] key", key)}
-    return otlp(settings.endpoint, headers)
+    queue.exporter = otlp(settings.endpoint, headers)
+    return queue
 
 
 def otlp(endpoint: str, headers: Mapping[str, Secret], timeout: float = 10.0) -> SpanExporter:

@@ -24,12 +24,13 @@ from nicegold_ops.audit.proof import proofs
 from nicegold_ops.audit.query import parse
 from nicegold_ops.audit.trail import deeds, documents
 from nicegold_ops.people import InFolder, People
-from nicegold_ops.ship.elasticsearch import AuditStream, Busy, Refused, _is_refused, template
+from nicegold_ops.ship.elasticsearch import AuditStream, Busy, Refused, _is_refused
 from nicegold_ops.ship.shipper import Shipper
 from nicegold_ops.store.place import open_store
 from nicegold_ops.telemetry.requests import Requests
 from nicegold_ops.telemetry.spans import DECLARED, resource
 from tests.ops.commandline import market_in
+from tests.ops.ship.streams import made_otherwise, without_fills
 from tests.ops.test_witness import lived
 from tests.services import elasticsearch as nodes
 from tests.services.asking import asked
@@ -308,10 +309,7 @@ def test_a_server_without_room_is_asked_again_later_and_later(copy, node):
 def test_a_document_that_is_refused_holds_up_its_run_and_no_other_until_that_is_mended(copy):
     known = mapping()
     del known["properties"]["nicegold"]["properties"]["fill"]
-    body = template(copy.name, None)
-    body["template"]["mappings"] = known
-    copy.client.indices.put_index_template(name=copy.name, **body)
-    copy.client.create(index=copy.name, id="first", document={"@timestamp": "2026-11-28T00:00:00Z"})
+    made_otherwise(copy.client, copy.name, known)
     copy.client.indices.refresh(index=copy.name)
     # Somebody has done this since.
     copy.shipper._is_prepared = True
@@ -337,10 +335,7 @@ def test_a_document_that_is_refused_holds_up_its_run_and_no_other_until_that_is_
 def test_a_stream_of_an_earlier_nicegold_gets_the_new_fields_and_what_people_did(copy, node, tmp_path):
     earlier = mapping()
     del earlier["properties"]["user"], earlier["properties"]["nicegold"]["properties"]["pii"]
-    body = template(copy.name, None)
-    body["template"]["mappings"] = earlier
-    copy.client.indices.put_index_template(name=copy.name, **body)
-    copy.client.create(index=copy.name, id="first", document={"@timestamp": "2026-11-28T00:00:00Z"})
+    made_otherwise(copy.client, copy.name, earlier)
     store = open_store(tmp_path / "deeds.sqlite")
     People(store, InFolder(tmp_path), draw=lambda: "1", wall=lambda: WALL).did("Ana", "approval.granted")
     shipper = Shipper(store, copy.direct, wait=copy._wait, chance=lambda: 1.0, wall=lambda: WALL)
@@ -406,12 +401,7 @@ def test_an_answer_that_says_no_is_a_failure_with_its_status_in_the_trace(copy, 
 
 
 def test_a_round_in_which_documents_were_refused_has_failed_in_the_trace(copy, told):
-    known = mapping()
-    known["properties"]["nicegold"]["properties"]["fill"] = {"type": "keyword"}
-    body = template(copy.name, None)
-    body["template"]["mappings"] = known
-    copy.client.indices.put_index_template(name=copy.name, **body)
-    copy.client.create(index=copy.name, id="first", document={"@timestamp": "2026-11-28T00:00:00Z"})
+    made_otherwise(copy.client, copy.name, without_fills())
 
     copy.shipper._wait = lambda _: True
     copy.shipper.run()
